@@ -1,0 +1,233 @@
+//! The record of one refused request: what the ledger keeps of it, in two parts.
+
+use crate::audit::User;
+use serde::{Deserialize, Serialize};
+
+/// SHA-256 over cluster, auditID, both timestamps, requestURI and user of the audit
+/// event: the same event has the same id by whatever way it arrives. Written as
+/// lower-case base32 without padding (52 characters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DenialId(pub [u8; 32]);
+
+/// What the API server's final status says of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// An enforcer said no.
+    Denied,
+    /// A fail-closed call to an enforcer failed.
+    Unavailable,
+    /// 504, or a text withheld: the outcome or the denier can't be known.
+    Unknown,
+    /// Admitted although an enforcer's hook was skipped because it failed (a pass).
+    FailedOpen,
+}
+
+/// How sure an attribution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Grade {
+    /// One reading of the text, and the law of that moment agrees.
+    Exact,
+    /// Anything less.
+    Ambiguous,
+}
+
+/// What a denial is owed to. Never holds the message (that is personal).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Attribution {
+    /// `kyverno`, `ValidatingAdmissionPolicy`, `MutatingAdmissionPolicy`, `webhook`,
+    /// `kube-apiserver`, `unrecognised`.
+    pub enforcer: String,
+    /// The hook's name, where a webhook answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// `ValidatingPolicy`, `ClusterPolicy`, …; absent where the text does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_kind: Option<String>,
+    /// For namespaced policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_namespace: Option<String>,
+    /// metadata.name of the policy, or the name of the in-tree plugin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Binding of a VAP or MAP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// Legacy rule name. CEL policies have no rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// `fail` or `error`.
+    pub result: String,
+    /// How sure.
+    pub grade: Option<Grade>,
+    /// Why it is not exact; empty for exact ones.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub doubt: String,
+    /// Where it was read: `responseStatus`.
+    pub source: String,
+    /// What the law of that moment said of the policy, if it was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub law: Option<Law>,
+}
+
+/// What a policy says about itself (annotations `policies.kyverno.io/*`), as it stood.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Law {
+    /// `low`, `medium`, `high`, `critical`, `info`, or empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub severity: String,
+    /// `policies.kyverno.io/category`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// `policies.kyverno.io/title`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// `policies.kyverno.io/remediation`, else the description.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remediation: String,
+    /// `enforce` or `audit`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mode: String,
+}
+
+/// Krate's terms for the object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Context {
+    /// Org slug.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub org: String,
+    /// Repository name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub repository: String,
+    /// PullRequest name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pull_request: String,
+    /// Pipeline or Job name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub run: String,
+    /// Deployment environment.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub environment: String,
+    /// `repo`, `pr`, `run`, `runner`, `deployment`, `hook`, `identity`, `policy`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub surface: String,
+    /// True where org or repository are only the denied object's own word.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
+}
+
+/// What became of our own testimony about the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TestimonyState {
+    /// A valid testimony agrees with the event.
+    Verified,
+    /// Our hook was not called, failed open, or its annotation was lost.
+    #[default]
+    Missing,
+    /// One was there, but its MAC or its facts do not hold; ignored.
+    Invalid,
+    /// A valid one was seen in another event too, or disagrees with the event.
+    Disputed,
+    /// The kind has no hook (pods, Kyverno's own objects): none is expected.
+    NotExpected,
+}
+
+/// The part without names of persons or things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Public {
+    /// [`DenialId`] as text.
+    pub id: String,
+    /// Stage timestamp, as carried.
+    pub time: String,
+    /// What happened.
+    pub verdict: Verdict,
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
+    pub operation: String,
+    /// Audit verb.
+    pub verb: String,
+    /// True if the request was a dry run.
+    pub dry_run: bool,
+    /// API group, version, plural, subresource of the request.
+    pub group: String,
+    /// API version.
+    pub version: String,
+    /// Plural resource.
+    pub resource: String,
+    /// Subresource or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subresource: String,
+    /// Kind by the known table, else the plural.
+    pub kind: String,
+    /// Empty for cluster-scoped.
+    #[serde(default)]
+    pub namespace: String,
+    /// HTTP code the client got.
+    pub code: u16,
+    /// Status reason.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// All readings of who denied; at least one for denied and unavailable.
+    pub attributions: Vec<Attribution>,
+    /// Krate's terms.
+    pub context: Context,
+    /// Our testimony.
+    pub testimony: TestimonyState,
+    /// How many passes of admission the testimonies show.
+    pub passes: u32,
+    /// Name of the source that brought the event.
+    pub source: String,
+    /// What a reader should know (`one of a collection, which one is not known`, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The part that names persons and things; can be erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Personal {
+    /// Object name (for generateName: the name of the last final testimony).
+    #[serde(default)]
+    pub name: String,
+    /// True if the name was generated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generated_name: bool,
+    /// uid of the existing object (update, delete), if known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object_uid: String,
+    /// Who acted: impersonated user, else user.
+    pub actor: User,
+    /// Who impersonated, if anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonator: Option<User>,
+    /// As reported by the API server.
+    #[serde(default)]
+    pub source_ips: Vec<String>,
+    /// Client program.
+    #[serde(default)]
+    pub user_agent: String,
+    /// The whole text the client saw (cut); empty where withheld.
+    #[serde(default)]
+    pub text: String,
+    /// One message for each attribution, in their order.
+    #[serde(default)]
+    pub messages: Vec<String>,
+    /// The audit event as kept: filtered, cut.
+    pub event: serde_json::Value,
+}
+
+/// One record, before it has a place in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its id.
+    pub id: DenialId,
+    /// Names no one.
+    pub public: Public,
+    /// Names persons and things.
+    pub personal: Personal,
+}

@@ -1,0 +1,24 @@
+//! What a denial is.
+//!
+//! This crate turns bytes that kube-apiserver sends (an AdmissionReview, an audit
+//! event) into the nouns of Docket, and does nothing else: no I/O, no clock, no
+//! Kubernetes client. Time is an argument.
+//!
+//! ```text
+//!  AdmissionReview ──review──▶ testimony ──(inside the audit event)──┐
+//!  audit event ──audit──▶ AuditEvent ──verdict──▶ denied? ──attribution──▶ Record
+//!                              policies (what the law said) ──────────────┘
+//! ```
+//!
+//! Parsing is total: what is not understood is kept and marked, never guessed.
+
+pub mod attribution;
+pub mod audit;
+pub mod denial;
+pub mod examine;
+pub mod krate;
+pub mod policies;
+pub mod redact;
+pub mod review;
+pub mod testimony;
+pub mod verdict;
