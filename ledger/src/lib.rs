@@ -1,7 +1,24 @@
 //! The ledger: an append-only Merkle log in SQLite, with a view that can be rebuilt.
 //!
 //! It knows bytes and index columns, and nothing of Kubernetes.
+//!
+//! ```text
+//!  NewEntry ──▶ store ──▶ leaf ──▶ tree ──▶ checkpoint      what is signed
+//!                 │         └─ salted commitments to the parts beside it
+//!                 └────▶ fold ──▶ view                      what is read, rebuildable
+//!  verify recomputes all of it from the entries; query reads the view
+//! ```
+//!
+//! Byte layouts, with test vectors, are in `docs/ledger-format.md`.
 
 pub mod entry;
+mod fold;
+mod listing;
+pub mod note;
+mod place;
 pub mod query;
+mod schema;
+mod state;
 pub mod store;
+pub mod tree;
+mod view;

@@ -1,0 +1,387 @@
+//! What the view reads of one entry: a pure function from leaf and parts to rows.
+//!
+//! The writer stores these rows, `reindex` makes them again, `verify` compares them:
+//! one function for all three. A part that can't be read never fails; it leaves columns
+//! empty.
+
+use crate::entry::{Class, Leaf};
+use jiff::Timestamp;
+use rusqlite::types::ValueRef;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// Text borrowed from the part where JSON has no escapes in it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[serde(transparent)]
+pub(crate) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+type Field<'a> = Option<Text<'a>>;
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Public<'a> {
+    #[serde(borrow)]
+    id: Field<'a>,
+    #[serde(borrow)]
+    time: Field<'a>,
+    #[serde(borrow)]
+    verdict: Field<'a>,
+    #[serde(borrow)]
+    operation: Field<'a>,
+    dry_run: Option<bool>,
+    #[serde(borrow)]
+    kind: Field<'a>,
+    #[serde(borrow)]
+    namespace: Field<'a>,
+    #[serde(borrow)]
+    attributions: Option<Vec<PublicAttribution<'a>>>,
+    #[serde(borrow)]
+    context: Option<Context<'a>>,
+    // Gaps and amendments.
+    #[serde(borrow)]
+    from: Field<'a>,
+    #[serde(borrow)]
+    to: Field<'a>,
+    #[serde(borrow)]
+    source: Field<'a>,
+    #[serde(borrow)]
+    cause: Field<'a>,
+    #[serde(borrow)]
+    amends: Field<'a>,
+}
+
+/// All that is read where the whole does not have the expected types.
+#[derive(Deserialize)]
+struct Bare<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    time: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct PublicAttribution<'a> {
+    #[serde(borrow)]
+    enforcer: Field<'a>,
+    #[serde(borrow)]
+    policy: Field<'a>,
+    #[serde(borrow)]
+    rule: Field<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Context<'a> {
+    #[serde(borrow)]
+    org: Field<'a>,
+    #[serde(borrow)]
+    repository: Field<'a>,
+    #[serde(borrow)]
+    surface: Field<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct Personal<'a> {
+    #[serde(borrow)]
+    name: Field<'a>,
+    #[serde(borrow)]
+    actor: Option<Actor<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Actor<'a> {
+    #[serde(borrow)]
+    username: Field<'a>,
+}
+
+/// Columns of a table row, in the order of its `columns`.
+pub(crate) type Cells<'r, const N: usize> = [ValueRef<'r>; N];
+
+/// Row of `record`.
+pub(crate) struct Record<'a> {
+    pub position: i64,
+    pub id: Cow<'a, str>,
+    pub class: Class,
+    pub time: i64,
+    pub recorded_at: i64,
+    pub namespace: Cow<'a, str>,
+    pub verdict: Option<Cow<'a, str>>,
+    pub operation: Option<Cow<'a, str>>,
+    pub kind: Option<Cow<'a, str>>,
+    pub name: Option<Cow<'a, str>>,
+    pub repository: Option<Cow<'a, str>>,
+    pub org: Option<Cow<'a, str>>,
+    pub surface: Option<Cow<'a, str>>,
+    pub actor: Option<Cow<'a, str>>,
+    pub dry_run: Option<bool>,
+}
+
+impl Record<'_> {
+    pub fn cells(&self, series: Option<i64>) -> Cells<'_, 16> {
+        [
+            ValueRef::Integer(self.position),
+            text(&self.id),
+            ValueRef::Integer(i64::from(self.class as u8)),
+            ValueRef::Integer(self.time),
+            ValueRef::Integer(self.recorded_at),
+            text(&self.namespace),
+            optional(self.verdict.as_deref()),
+            optional(self.operation.as_deref()),
+            optional(self.kind.as_deref()),
+            optional(self.name.as_deref()),
+            optional(self.repository.as_deref()),
+            optional(self.org.as_deref()),
+            optional(self.surface.as_deref()),
+            optional(self.actor.as_deref()),
+            self.dry_run
+                .map_or(ValueRef::Null, |dry| ValueRef::Integer(i64::from(dry))),
+            integer(series),
+        ]
+    }
+}
+
+/// Row of `attribution`, without what it repeats of the record.
+pub(crate) struct Attribution<'a> {
+    pub enforcer: Cow<'a, str>,
+    pub policy: Option<Cow<'a, str>>,
+    pub rule: Option<Cow<'a, str>>,
+}
+
+impl Attribution<'_> {
+    pub fn cells<'r>(&'r self, record: &'r Record<'_>, n: usize) -> Cells<'r, 7> {
+        [
+            ValueRef::Integer(record.position),
+            ValueRef::Integer(i64::try_from(n).unwrap_or(i64::MAX)),
+            ValueRef::Integer(record.time),
+            text(&record.namespace),
+            text(&self.enforcer),
+            optional(self.policy.as_deref()),
+            optional(self.rule.as_deref()),
+        ]
+    }
+}
+
+/// What denials of one series have in common: namespace, enforcer, policy, rule, kind,
+/// operation, repository.
+pub(crate) type SeriesKey = [String; 7];
+
+/// Row of `series`.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    /// Position of its first denial.
+    pub id: i64,
+    pub count: i64,
+    pub first: i64,
+    pub last: i64,
+}
+
+impl Series {
+    pub fn new(position: i64, time: i64) -> Series {
+        Series {
+            id: position,
+            count: 1,
+            first: time,
+            last: time,
+        }
+    }
+
+    pub fn add(&mut self, time: i64) {
+        self.count += 1;
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+    }
+
+    pub fn cells<'r>(&self, key: &'r SeriesKey) -> Cells<'r, 11> {
+        let [
+            namespace,
+            enforcer,
+            policy,
+            rule,
+            kind,
+            operation,
+            repository,
+        ] = key;
+        [
+            ValueRef::Integer(self.id),
+            text(namespace),
+            text(enforcer),
+            text(policy),
+            text(rule),
+            text(kind),
+            text(operation),
+            text(repository),
+            ValueRef::Integer(self.count),
+            ValueRef::Integer(self.first),
+            ValueRef::Integer(self.last),
+        ]
+    }
+}
+
+/// Row of `gap`.
+#[derive(Clone)]
+pub(crate) struct Gap<'a> {
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+    pub source: Cow<'a, str>,
+    pub cause: Cow<'a, str>,
+}
+
+impl Gap<'_> {
+    pub fn cells(&self, position: i64, closed_by: Option<i64>) -> Cells<'_, 6> {
+        let (from, to) = (integer(self.from), integer(self.to));
+        let (source, cause) = (text(&self.source), text(&self.cause));
+        [
+            ValueRef::Integer(position),
+            from,
+            to,
+            source,
+            cause,
+            integer(closed_by),
+        ]
+    }
+}
+
+/// Row of `amendment`.
+pub(crate) struct Amendment<'a> {
+    pub amends: Cow<'a, str>,
+    pub kind: Cow<'a, str>,
+}
+
+impl Amendment<'_> {
+    pub fn cells(&self, position: i64) -> Cells<'_, 3> {
+        [
+            ValueRef::Integer(position),
+            text(&self.amends),
+            text(&self.kind),
+        ]
+    }
+
+    /// The first one of this kind that names a gap closes it.
+    pub fn closes(&self) -> bool {
+        self.kind == "gap-closed"
+    }
+}
+
+/// All that the view takes from one entry.
+pub(crate) struct Folded<'a> {
+    pub record: Record<'a>,
+    pub attributions: Vec<Attribution<'a>>,
+    pub gap: Option<Gap<'a>>,
+    pub amendment: Option<Amendment<'a>>,
+}
+
+impl Folded<'_> {
+    /// The series that the entry counts in: denials only, by their first attribution.
+    pub fn series(&self) -> Option<SeriesKey> {
+        if self.record.class != Class::Denial {
+            return None;
+        }
+        let own = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+        let first = self.attributions.first();
+        Some([
+            self.record.namespace.to_string(),
+            first
+                .map(|first| first.enforcer.to_string())
+                .unwrap_or_default(),
+            first.map(|first| own(&first.policy)).unwrap_or_default(),
+            first.map(|first| own(&first.rule)).unwrap_or_default(),
+            own(&self.record.kind),
+            own(&self.record.operation),
+            own(&self.record.repository),
+        ])
+    }
+}
+
+/// The id that a public part gives itself, if it can be read.
+pub(crate) fn id(public: &[u8]) -> Option<Cow<'_, str>> {
+    read(public).id.map(|id| id.0)
+}
+
+fn read(public: &[u8]) -> Public<'_> {
+    serde_json::from_slice(public).unwrap_or_else(|_| match serde_json::from_slice(public) {
+        Ok(Bare { id, time }) => Public {
+            id: Some(id),
+            time: Some(time),
+            ..Public::default()
+        },
+        Err(_) => Public::default(),
+    })
+}
+
+/// Fold one entry.
+pub(crate) fn fold<'a>(
+    position: i64,
+    leaf: &Leaf,
+    public: Option<&'a [u8]>,
+    personal: Option<&'a [u8]>,
+) -> Folded<'a> {
+    let public = public.map(read).unwrap_or_default();
+    let personal: Personal<'_> = personal
+        .and_then(|bytes| serde_json::from_slice(bytes).ok())
+        .unwrap_or_default();
+    let context = public.context.unwrap_or_default();
+    let record = Record {
+        position,
+        id: public
+            .id
+            .map_or_else(|| Cow::Owned(format!("unreadable-{position}")), |id| id.0),
+        class: leaf.class,
+        time: micros(public.time.as_ref()).unwrap_or(leaf.recorded_at),
+        recorded_at: leaf.recorded_at,
+        namespace: plain(public.namespace),
+        verdict: some(public.verdict),
+        operation: some(public.operation),
+        kind: some(public.kind),
+        name: some(personal.name),
+        repository: some(context.repository),
+        org: some(context.org),
+        surface: some(context.surface),
+        actor: some(personal.actor.and_then(|actor| actor.username)),
+        dry_run: public.dry_run,
+    };
+    let attributions = public.attributions.unwrap_or_default().into_iter();
+    let attributions = attributions.map(|attribution| Attribution {
+        enforcer: plain(attribution.enforcer),
+        policy: some(attribution.policy),
+        rule: some(attribution.rule),
+    });
+    let gap = (leaf.class == Class::Gap).then(|| Gap {
+        from: micros(public.from.as_ref()),
+        to: micros(public.to.as_ref()),
+        source: plain(public.source),
+        cause: plain(public.cause),
+    });
+    let amends = some(public.amends).filter(|_| leaf.class == Class::Amendment);
+    let kind = record.kind.clone().unwrap_or_default();
+    let amendment = amends.map(|amends| Amendment { amends, kind });
+    Folded {
+        attributions: attributions.collect(),
+        record,
+        gap,
+        amendment,
+    }
+}
+
+fn plain(field: Field<'_>) -> Cow<'_, str> {
+    field.unwrap_or_default().0
+}
+
+/// Empty text is no text.
+fn some(field: Field<'_>) -> Option<Cow<'_, str>> {
+    field.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
+fn micros(field: Option<&Text<'_>>) -> Option<i64> {
+    Some(field?.0.parse::<Timestamp>().ok()?.as_microsecond())
+}
+
+fn text(text: &str) -> ValueRef<'_> {
+    ValueRef::Text(text.as_bytes())
+}
+
+fn optional(field: Option<&str>) -> ValueRef<'_> {
+    field.map_or(ValueRef::Null, text)
+}
+
+fn integer(number: Option<i64>) -> ValueRef<'static> {
+    number.map_or(ValueRef::Null, ValueRef::Integer)
+}

@@ -1,0 +1,137 @@
+//! Filters as SQL. Each shape below is served by an index that ends in time, so a page
+//! costs what it shows and not what the ledger holds.
+
+use crate::entry::Class;
+use crate::query::Filter;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+/// FROM and WHERE over `record r`, with what to bind.
+pub(crate) struct Selection {
+    pub sql: String,
+    pub binds: Vec<Value>,
+    /// True where one record may come up more than once.
+    repeats: bool,
+}
+
+impl Selection {
+    /// Records that the filter takes, in one namespace or in all.
+    pub fn new(filter: &Filter, namespace: Option<&str>) -> Selection {
+        let mut binds = Vec::new();
+        let mut terms = vec![classes(&filter.classes)];
+        // The attribution drives where it names a policy or a rule; that of an enforcer
+        // would drive through most of the ledger, so there it only checks.
+        let drives = filter.policy.is_some() || filter.rule.is_some();
+        let (time, place) = if drives {
+            ("a.time", "a.namespace")
+        } else {
+            ("r.time", "r.namespace")
+        };
+        let mut equal = |column: &str, value: &Option<String>| {
+            value.as_ref().map(|value| {
+                binds.push(Value::from(value.clone()));
+                format!("{column} = ?{}", binds.len())
+            })
+        };
+        terms.extend(equal(place, &namespace.map(str::to_owned)));
+        let attributed = [
+            equal("a.policy", &filter.policy),
+            equal("a.rule", &filter.rule),
+            equal("a.enforcer", &filter.enforcer),
+        ];
+        let attributed: Vec<String> = attributed.into_iter().flatten().collect();
+        terms.extend(equal("r.kind", &filter.kind));
+        terms.extend(equal("r.name", &filter.name));
+        terms.extend(equal("r.repository", &filter.repository));
+        terms.extend(equal("r.surface", &filter.surface));
+        terms.extend(equal("r.actor", &filter.actor));
+        terms.extend(equal("r.verdict", &filter.verdict));
+        terms.extend(equal("r.operation", &filter.operation));
+        terms.extend(
+            filter
+                .dry_run
+                .map(|dry| format!("r.dry_run = {}", i64::from(dry))),
+        );
+        terms.extend(filter.since.map(|since| format!("{time} >= {since}")));
+        terms.extend(filter.until.map(|until| format!("{time} < {until}")));
+        let from = if drives {
+            terms.extend(attributed);
+            "attribution a JOIN record r ON r.position = a.position"
+        } else {
+            if !attributed.is_empty() {
+                terms.push(format!(
+                    "EXISTS (SELECT 1 FROM attribution a WHERE a.position = r.position AND {})",
+                    attributed.join(" AND ")
+                ));
+            }
+            "record r"
+        };
+        let sql = format!("FROM {from} WHERE {}", terms.join(" AND "));
+        Selection {
+            sql,
+            binds,
+            repeats: drives,
+        }
+    }
+
+    /// (time, position) of the newest that match, newest first.
+    pub fn keys(
+        &self,
+        connection: &Connection,
+        after: Option<(i64, u64)>,
+        limit: u64,
+    ) -> rusqlite::Result<Vec<(i64, i64)>> {
+        let (time, position) = if self.repeats {
+            ("a.time", "a.position")
+        } else {
+            ("r.time", "r.position")
+        };
+        let after = after.map_or(String::new(), |(at, place)| {
+            // The first term is what an index can seek to.
+            format!(" AND {time} <= {at} AND ({time} < {at} OR {position} < {place})")
+        });
+        let distinct = if self.repeats { "DISTINCT " } else { "" };
+        let sql = format!(
+            "SELECT {distinct}{time}, {position} {}{after} \
+             ORDER BY {time} DESC, {position} DESC LIMIT {limit}",
+            self.sql
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let binds = rusqlite::params_from_iter(&self.binds);
+        statement
+            .query_map(binds, |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
+    pub fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
+        let what = if self.repeats {
+            "DISTINCT r.position"
+        } else {
+            "*"
+        };
+        let sql = format!("SELECT count({what}) {}", self.sql);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let binds = rusqlite::params_from_iter(&self.binds);
+        statement
+            .query_row(binds, |row| row.get(0))
+            .map(i64::cast_unsigned)
+    }
+}
+
+fn classes(classes: &[Class]) -> String {
+    if classes.is_empty() {
+        return format!("r.class = {}", Class::Denial as u8);
+    }
+    let numbers: Vec<String> = classes
+        .iter()
+        .map(|class| (*class as u8).to_string())
+        .collect();
+    // Said in the words of a partial index, so that the few other entries are found
+    // without reading past all denials.
+    let other = if classes.contains(&Class::Denial) {
+        ""
+    } else {
+        " AND r.class <> 1"
+    };
+    format!("r.class IN ({}){other}", numbers.join(", "))
+}
