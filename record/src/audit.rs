@@ -1,6 +1,11 @@
 //! The audit event as kube-apiserver writes it (`audit.k8s.io/v1`), filtered and cut.
 
+mod parse;
+
+pub use parse::{Glance, ListError, ParseError, glance, split_list};
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A string whose length a client can choose. Over [`Cut::LIMIT`] bytes only a
@@ -55,6 +60,10 @@ pub struct Status {
     pub reason: String,
     /// The text the client saw; `None` where it was withheld.
     pub message: Option<Cut>,
+    /// Set where the message begins with a quoted name so long that it fills the cut
+    /// text: what follows the name, cut too. Names are not checked before mutating
+    /// hooks, so a name of 200 KB could hide the words that say who refused.
+    pub after_name: Option<Cut>,
     /// `details.causes[].message`.
     pub causes: Vec<Cut>,
     /// `details.causes[].reason`, parallel to `causes` (empty where absent).
@@ -90,11 +99,144 @@ pub struct AuditEvent {
     pub request_received: String,
     /// RFC 3339, microseconds, as carried.
     pub stage_timestamp: String,
-    /// Annotations by key.
+    /// Annotations by key: those that Docket reads, values cut.
     pub annotations: BTreeMap<String, String>,
+    /// How many other annotations there were.
+    pub other_annotations: u32,
 }
 
 impl Cut {
     /// Longest kept text, in bytes.
     pub const LIMIT: usize = 4096;
+    /// Longest kept status message: room for the texts of many policies at once.
+    pub const MESSAGE_LIMIT: usize = 16 * 1024;
+
+    /// Cuts `text` at `limit` bytes, at a character boundary.
+    pub fn at(text: &str, limit: usize) -> Cut {
+        if text.len() <= limit {
+            return Cut {
+                text: text.to_owned(),
+                whole: None,
+            };
+        }
+        Cut {
+            text: prefix(text, limit).to_owned(),
+            whole: Some((text.len() as u64, sha256(text.as_bytes()))),
+        }
+    }
+
+    /// SHA-256 of the whole text, cut or not.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.whole
+            .map_or_else(|| sha256(self.text.as_bytes()), |(_, digest)| digest)
+    }
+
+    /// True if there was no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    fn kept(&self) -> Value {
+        match &self.whole {
+            None => Value::from(self.text.as_str()),
+            Some((length, digest)) => json!({
+                "text": self.text,
+                "length": length,
+                "sha256": data_encoding::HEXLOWER.encode(digest),
+            }),
+        }
+    }
 }
+
+/// The longest prefix of at most `limit` bytes that ends at a character boundary.
+pub(crate) fn prefix(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    &text[..text.floor_char_boundary(limit)]
+}
+
+/// SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out
+}
+
+impl AuditEvent {
+    /// Reads one event: an item of an EventList, or a line of the audit log.
+    ///
+    /// # Errors
+    /// The item is not JSON, or a field that Docket reads is of another type; the
+    /// caller quarantines it.
+    pub fn parse(bytes: &[u8]) -> Result<AuditEvent, ParseError> {
+        parse::event(bytes)
+    }
+
+    /// The user as whom the request was decided: the impersonated one, if any.
+    pub fn effective_user(&self) -> &User {
+        self.impersonated_user.as_ref().unwrap_or(&self.user)
+    }
+
+    /// The fields that say whether the event is governed.
+    pub fn glance(&self) -> Glance<'_> {
+        let mut glance = Glance {
+            stage: self.stage.as_str().into(),
+            verb: self.verb.as_str().into(),
+            ..Glance::default()
+        };
+        if let Some(object) = &self.object_ref {
+            glance.group = object.api_group.as_str().into();
+            glance.resource = object.resource.as_str().into();
+            glance.subresource = object.subresource.as_str().into();
+            glance.namespace = object.namespace.as_str().into();
+        }
+        glance
+    }
+
+    /// The event as it is kept: known fields only, cut, in a fixed order. Equal for
+    /// equal events whichever source brought them.
+    pub fn kept(&self) -> Value {
+        let mut kept = json!({
+            "auditID": self.audit_id.kept(),
+            "stage": self.stage,
+            "requestURI": self.request_uri.kept(),
+            "verb": self.verb,
+            "user": self.user,
+            "sourceIPs": self.source_ips,
+            "userAgent": self.user_agent,
+            "requestReceivedTimestamp": self.request_received,
+            "stageTimestamp": self.stage_timestamp,
+            "annotations": self.annotations,
+        });
+        if let Some(user) = &self.impersonated_user {
+            kept["impersonatedUser"] = json!(user);
+        }
+        if let Some(object) = &self.object_ref {
+            kept["objectRef"] = json!({
+                "resource": object.resource,
+                "namespace": object.namespace,
+                "name": object.name.kept(),
+                "uid": object.uid,
+                "apiGroup": object.api_group,
+                "apiVersion": object.api_version,
+                "subresource": object.subresource,
+            });
+        }
+        if let Some(status) = &self.response_status {
+            kept["responseStatus"] = json!({
+                "code": status.code,
+                "reason": status.reason,
+                "message": status.message.as_ref().map(Cut::kept),
+                "causes": status.causes.iter().map(Cut::kept).collect::<Vec<_>>(),
+            });
+        }
+        if self.other_annotations > 0 {
+            kept["otherAnnotations"] = self.other_annotations.into();
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests;

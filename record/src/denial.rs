@@ -1,13 +1,71 @@
 //! The record of one refused request: what the ledger keeps of it, in two parts.
 
-use crate::audit::User;
+use crate::audit::{AuditEvent, User};
+use data_encoding::Encoding;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// SHA-256 over cluster, auditID, both timestamps, requestURI and user of the audit
 /// event: the same event has the same id by whatever way it arrives. Written as
 /// lower-case base32 without padding (52 characters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DenialId(pub [u8; 32]);
+
+/// RFC 4648 base32, lower case, without padding.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut form = data_encoding::Specification::new();
+    form.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
+    #[expect(clippy::unwrap_used, reason = "a fixed alphabet of 32 letters")]
+    form.encoding().unwrap()
+});
+
+/// A text that is no denial id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a denial id is 52 characters of a-z and 2-7")]
+pub struct DenialIdError;
+
+impl DenialId {
+    /// The id of an event. Each part goes in with its length before it; what a client can
+    /// make long goes in by its hash, so the id does not depend on where Docket cuts.
+    pub fn of(event: &AuditEvent, cluster: &str) -> DenialId {
+        let audit_id = event.audit_id.sha256();
+        let request_uri = event.request_uri.sha256();
+        let parts: [&[u8]; 7] = [
+            b"docket denial 1",
+            cluster.as_bytes(),
+            &audit_id,
+            event.request_received.as_bytes(),
+            event.stage_timestamp.as_bytes(),
+            &request_uri,
+            event.user.username.as_bytes(),
+        ];
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut id = [0; 32];
+        id.copy_from_slice(context.finish().as_ref());
+        DenialId(id)
+    }
+}
+
+impl fmt::Display for DenialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32.encode(&self.0))
+    }
+}
+
+impl FromStr for DenialId {
+    type Err = DenialIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = BASE32.decode(text.as_bytes()).map_err(|_| DenialIdError)?;
+        bytes.try_into().map(DenialId).map_err(|_| DenialIdError)
+    }
+}
 
 /// What the API server's final status says of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

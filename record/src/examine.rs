@@ -1,9 +1,13 @@
 //! One audit event in, everything the reporter must know out. Pure.
 
+mod record;
+mod sworn;
+
 use crate::audit::AuditEvent;
 use crate::denial::{DenialId, Record};
 use crate::policies::PolicyList;
 use crate::testimony::{Keys, Testimony};
+use crate::verdict::{Called, Judgement, judge};
 use jiff::{SignedDuration, Timestamp};
 
 /// What the cluster calls things; the same for webhook and reporter.
@@ -56,6 +60,42 @@ pub enum Counted {
     Terminating,
     /// Server not ready.
     NotReady,
+    /// 504 where no hook of ours was called.
+    TimedOut,
+}
+
+impl Counted {
+    /// All of them, for metrics that must exist before they count.
+    pub const ALL: [Counted; 11] = [
+        Counted::NotGoverned,
+        Counted::Admitted,
+        Counted::Unauthenticated,
+        Counted::TooManyRequests,
+        Counted::Forbidden,
+        Counted::Invalid,
+        Counted::NotFound,
+        Counted::Conflict,
+        Counted::Terminating,
+        Counted::NotReady,
+        Counted::TimedOut,
+    ];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Counted::NotGoverned => "not_governed",
+            Counted::Admitted => "admitted",
+            Counted::Unauthenticated => "unauthenticated",
+            Counted::TooManyRequests => "too_many_requests",
+            Counted::Forbidden => "forbidden",
+            Counted::Invalid => "invalid",
+            Counted::NotFound => "not_found",
+            Counted::Conflict => "conflict",
+            Counted::Terminating => "terminating",
+            Counted::NotReady => "not_ready",
+            Counted::TimedOut => "timed_out",
+        }
+    }
 }
 
 /// A testimony that was verified, with the uid from its key.
@@ -80,6 +120,26 @@ pub enum Refused {
     BadMac,
     /// Holds, but its time lies outside the request's window.
     OutsideWindow,
+}
+
+impl Refused {
+    /// All of them, for metrics that must exist before they count.
+    pub const ALL: [Refused; 4] = [
+        Refused::Unreadable,
+        Refused::UnknownKey,
+        Refused::BadMac,
+        Refused::OutsideWindow,
+    ];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Refused::Unreadable => "unreadable",
+            Refused::UnknownKey => "unknown_key",
+            Refused::BadMac => "bad_mac",
+            Refused::OutsideWindow => "outside_window",
+        }
+    }
 }
 
 /// What one event means.
@@ -116,8 +176,56 @@ pub enum Outcome {
 ///
 /// # Errors
 /// Only when the event has no usable stage timestamp: the caller quarantines it.
-pub fn examine(_event: &AuditEvent, _bench: &Bench<'_>) -> Result<Finding, ExamineError> {
-    unimplemented!()
+pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, ExamineError> {
+    let time: Timestamp = event
+        .stage_timestamp
+        .parse()
+        .map_err(|_| ExamineError::Time)?;
+    let id = DenialId::of(event, &bench.config.cluster);
+    let (sworn, refused) = sworn::hear(event, bench, time);
+    let called = Called {
+        witnessed: !sworn.is_empty(),
+        reached_final: sworn.iter().any(|one| one.hook == crate::testimony::FINAL),
+        tried: crate::verdict::ours_tried(event),
+    };
+    let outcome = match judge(event, called) {
+        _ if !crate::verdict::governed(&event.glance(), bench.config) => {
+            Outcome::Counted(Counted::NotGoverned)
+        }
+        Judgement::Counted(why) => Outcome::Counted(why),
+        Judgement::Record(verdict, refusal) => {
+            let case = record::Case {
+                event,
+                bench,
+                id,
+                sworn: &sworn,
+                refused: &refused,
+            };
+            Outcome::Record(Box::new(case.record(verdict, &refusal)))
+        }
+    };
+    Ok(Finding {
+        id,
+        time,
+        our_hook_failed_open: crate::verdict::ours_failed_open(event),
+        collection: is_refused_collection(event, &outcome),
+        sworn,
+        refused,
+        outcome,
+    })
+}
+
+/// Refused, and only the witness may know which object it was.
+fn is_refused_collection(event: &AuditEvent, outcome: &Outcome) -> bool {
+    let nameless = event
+        .object_ref
+        .as_ref()
+        .is_some_and(|object| object.name.is_empty());
+    let refused = match outcome {
+        Outcome::Record(record) => record.public.verdict != crate::denial::Verdict::FailedOpen,
+        Outcome::Counted(_) => false,
+    };
+    refused && nameless && matches!(event.verb.as_str(), "deletecollection" | "delete")
 }
 
 /// Why an event can't be examined.
@@ -127,3 +235,6 @@ pub enum ExamineError {
     #[error("audit event without a readable stageTimestamp")]
     Time,
 }
+
+#[cfg(test)]
+mod tests;

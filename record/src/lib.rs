@@ -12,6 +12,9 @@
 //!
 //! Parsing is total: what is not understood is kept and marked, never guessed.
 
+#[macro_use]
+mod pattern;
+
 pub mod attribution;
 pub mod audit;
 pub mod denial;
@@ -20,5 +23,6 @@ pub mod krate;
 pub mod policies;
 pub mod redact;
 pub mod review;
+mod scan;
 pub mod testimony;
 pub mod verdict;

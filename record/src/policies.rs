@@ -1,9 +1,12 @@
 //! The policies as they are known at one moment: enough to say whether an
 //! attribution read from a text can be true, and what the policy says of itself.
 
+mod read;
+
 use crate::denial::Law;
 
-/// One policy-like object (Kyverno's kinds, ValidatingAdmissionPolicy).
+/// One policy-like object (Kyverno's kinds, ValidatingAdmissionPolicy and its mutating
+/// sibling).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `ValidatingPolicy`, `ClusterPolicy`, `ValidatingAdmissionPolicy`, …
@@ -23,6 +26,11 @@ pub struct Policy {
     pub covers: Vec<(String, String)>,
     /// Legacy rule names.
     pub rules: Vec<String>,
+    /// All texts that a failing validation can give, if each is fixed; `None` if one is
+    /// computed from the object and so may say anything.
+    pub messages: Option<Vec<String>>,
+    /// Kind and name of the Kyverno policy this object was generated from.
+    pub generated_from: Option<(String, String)>,
     /// severity, category, title, remediation, mode.
     pub law: Law,
 }
@@ -35,3 +43,70 @@ pub struct PolicyList {
     /// False until every watch has had its first full list: until then nothing is exact.
     pub synced: bool,
 }
+
+/// What a request was about, as a policy's match sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target<'a> {
+    /// API group.
+    pub group: &'a str,
+    /// Plural.
+    pub resource: &'a str,
+    /// Subresource or empty.
+    pub subresource: &'a str,
+    /// Namespace or empty.
+    pub namespace: &'a str,
+    /// Object name, if known.
+    pub name: &'a str,
+}
+
+impl Policy {
+    /// True if its match can take in the target. Selectors and conditions are not
+    /// evaluated: a policy that denied has passed them.
+    pub fn covers(&self, target: &Target<'_>) -> bool {
+        let own_namespace = self.namespace.is_empty() || self.namespace == target.namespace;
+        own_namespace
+            && self.covers.iter().any(|(group, resource)| {
+                (group == "*" || group == target.group) && covers_resource(resource, target)
+            })
+    }
+
+    /// True if a failing validation of this policy can give this text.
+    pub fn can_say(&self, message: &str) -> bool {
+        self.messages
+            .as_ref()
+            .is_none_or(|fixed| fixed.iter().any(|text| text.trim() == message.trim()))
+    }
+}
+
+/// `pods` is the resource alone, `pods/*` and `*/*` take in subresources as well.
+fn covers_resource(rule: &str, target: &Target<'_>) -> bool {
+    let (resource, subresource) = rule.split_once('/').unwrap_or((rule, ""));
+    (resource == "*" || resource == target.resource)
+        && (subresource == "*" || subresource == target.subresource)
+}
+
+impl PolicyList {
+    /// Policies of one of `kinds` with this name that could judge in this namespace.
+    pub fn named<'a>(
+        &'a self,
+        kinds: &'a [&'a str],
+        name: &'a str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Policy> {
+        self.policies.iter().filter(move |policy| {
+            policy.name == name
+                && kinds.contains(&policy.kind.as_str())
+                && (policy.namespace.is_empty() || policy.namespace == namespace)
+        })
+    }
+
+    /// Tells the ValidatingAdmissionPolicies and MutatingAdmissionPolicies of the list
+    /// which of them are bound so that they refuse. Call it after each change of the
+    /// bindings or of those policies; what an earlier call said is forgotten.
+    pub fn bind(&mut self, bindings: &[serde_json::Value]) {
+        read::bind(&mut self.policies, bindings);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,180 @@
-//! (being written)
+//! To whom a refusal is owed: the text of the final status, read by the enforcer's own
+//! grammar and held against the policies that were in force.
+//!
+//! Parts of a text may be the requester's own words: a policy's message can echo a
+//! field. So a reading is never preferred because it looks likely. An attribution is
+//! exact only if no other reading of the text is possible and the policy is known,
+//! covers the object and refuses; else it is ambiguous and says why.
+
+mod kyverno;
+mod kyverno_legacy;
+mod map;
+mod vap;
+mod webhook;
+
+use crate::denial::{Attribution, Grade};
+use crate::policies::{Policy, PolicyList, Target};
+use crate::verdict::Refusal;
+
+/// One attribution with the words that go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// To whom.
+    pub attribution: Attribution,
+    /// The policy's message, or the whole of what was said.
+    pub message: String,
+}
+
+/// What an attribution is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Law<'a> {
+    /// Policies as known at this moment.
+    pub policies: &'a PolicyList,
+    /// What the request was about.
+    pub target: Target<'a>,
+    /// True if the text is only a prefix of what was said.
+    pub cut: bool,
+}
+
+/// All readings of a refusal. Never empty.
+pub fn attribute(refusal: &Refusal<'_>, law: &Law<'_>) -> Vec<Owed> {
+    let mut owed = match *refusal {
+        Refusal::Webhook { hook, said } => webhook::refused(hook, said, law),
+        Refusal::NoDryRun { hook } => vec![webhook::no_dry_run(hook)],
+        Refusal::CallFailed { hook, why } => vec![webhook::unavailable(hook, why, law)],
+        Refusal::Vap {
+            policy,
+            binding,
+            said,
+        } => vec![vap::refused(policy, binding, said, law)],
+        Refusal::Map {
+            policy,
+            binding,
+            said,
+        } => vec![map::refused(policy, binding, said, law)],
+        Refusal::Plugin { plugin, said } => vec![Owed {
+            attribution: Attribution {
+                policy: Some(plugin.to_owned()),
+                grade: Some(Grade::Exact),
+                ..by("kube-apiserver")
+            },
+            message: said.to_owned(),
+        }],
+        Refusal::MatchCondition { said } => vec![doubted(
+            Attribution {
+                policy: Some("matchConditions".to_owned()),
+                result: "error".to_owned(),
+                ..by("kube-apiserver")
+            },
+            said,
+            "a matchCondition failed, and the text names neither webhook nor policy",
+        )],
+        Refusal::Forbidden { said } | Refusal::Other { said } => {
+            vec![doubted(
+                by("unrecognised"),
+                said,
+                "no known enforcer speaks like this",
+            )]
+        }
+        Refusal::Withheld => vec![doubted(
+            by("unrecognised"),
+            "",
+            "the client asked for a form of answer that keeps the text out of the audit event",
+        )],
+        Refusal::TimedOut => vec![doubted(
+            by("unrecognised"),
+            "",
+            "the request timed out: it may have been refused, and it may have been stored",
+        )],
+        Refusal::NoStatus => {
+            vec![doubted(
+                by("unrecognised"),
+                "",
+                "the audit event has no status",
+            )]
+        }
+        Refusal::Panic => vec![doubted(
+            by("unrecognised"),
+            "",
+            "the API server's handler panicked",
+        )],
+        Refusal::FailedOpen => Vec::new(),
+    };
+    if law.cut {
+        for owed in &mut owed {
+            doubt(&mut owed.attribution, "the text was too long to keep whole");
+        }
+    }
+    owed
+}
+
+/// What a hook that failed open would have judged.
+pub fn failed_open(hook: &str, law: &Law<'_>) -> Owed {
+    webhook::failed_open(hook, law)
+}
+
+fn by(enforcer: &str) -> Attribution {
+    Attribution {
+        enforcer: enforcer.to_owned(),
+        result: "fail".to_owned(),
+        source: "responseStatus".to_owned(),
+        ..Attribution::default()
+    }
+}
+
+fn doubted(mut attribution: Attribution, message: &str, why: &str) -> Owed {
+    doubt(&mut attribution, why);
+    Owed {
+        attribution,
+        message: message.to_owned(),
+    }
+}
+
+/// Lowers the grade. The first doubt is the one that is told: the rest follow from it
+/// or weigh less.
+fn doubt(attribution: &mut Attribution, why: &str) {
+    attribution.grade = Some(Grade::Ambiguous);
+    if attribution.doubt.is_empty() {
+        why.clone_into(&mut attribution.doubt);
+    }
+}
+
+/// Grades an attribution that names a policy: exact if exactly one policy of these kinds
+/// has the name, covers the object and refuses. Fills in its kind, namespace and law.
+fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &Law<'_>) {
+    let name = attribution.policy.clone().unwrap_or_default();
+    let mut found = law.policies.named(kinds, &name, law.target.namespace);
+    let policy = found.next();
+    let another = found.next().is_some();
+    drop(found);
+    match policy {
+        Some(_) if another => doubt(attribution, "several policies have this name"),
+        Some(policy) => {
+            adopt(attribution, policy);
+            if !law.policies.synced {
+                doubt(attribution, "the policies were not all known yet");
+            } else if !policy.enforces {
+                doubt(attribution, "the policy, as known, does not refuse");
+            } else if !policy.covers(&law.target) {
+                doubt(
+                    attribution,
+                    "the policy, as known, does not cover this resource",
+                );
+            } else if attribution.grade.is_none() {
+                attribution.grade = Some(Grade::Exact);
+            }
+        }
+        None if law.policies.synced => doubt(attribution, "no such policy was known at the time"),
+        None => doubt(attribution, "the policies were not all known yet"),
+    }
+}
+
+fn adopt(attribution: &mut Attribution, policy: &Policy) {
+    attribution.policy_kind = Some(policy.kind.clone());
+    attribution.policy_namespace =
+        Some(policy.namespace.clone()).filter(|namespace| !namespace.is_empty());
+    attribution.law = Some(policy.law.clone());
+}
+
+#[cfg(test)]
+mod tests;

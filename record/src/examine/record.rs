@@ -1,0 +1,256 @@
+//! One record, from an event that makes one.
+
+use super::{Bench, Refused, Sworn};
+use crate::attribution::{Law, Owed, attribute, failed_open};
+use crate::audit::{AuditEvent, ObjectRef};
+use crate::denial::{Context, DenialId, Personal, Public, Record, TestimonyState, Verdict};
+use crate::krate;
+use crate::policies::Target;
+use crate::testimony::{COLLECTION, FINAL, Testimony, WITNESS};
+use crate::verdict::{self, Refusal};
+
+/// What a record is made from.
+pub(super) struct Case<'a> {
+    pub(super) event: &'a AuditEvent,
+    pub(super) bench: &'a Bench<'a>,
+    pub(super) id: DenialId,
+    pub(super) sworn: &'a [Sworn],
+    pub(super) refused: &'a [Refused],
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn record(&self, verdict: Verdict, refusal: &Refusal<'_>) -> Record {
+        let event = self.event;
+        let nothing = ObjectRef::default();
+        let object = event.object_ref.as_ref().unwrap_or(&nothing);
+        let status = event.response_status.clone().unwrap_or_default();
+        let message = status.message.as_ref();
+        let (name, generated_name) = self.name(object);
+        let law = Law {
+            policies: self.bench.policies,
+            target: Target {
+                group: &object.api_group,
+                resource: &object.resource,
+                subresource: &object.subresource,
+                namespace: &object.namespace,
+                name: &name,
+            },
+            cut: message.is_some_and(|message| message.whole.is_some()),
+        };
+        let mut notes = Vec::new();
+        let mut owed = attribute(refusal, &law);
+        let skipped = verdict::failed_open(event);
+        if verdict == Verdict::FailedOpen {
+            owed.extend(skipped.iter().map(|hook| failed_open(hook, &law)));
+        } else if !skipped.is_empty() {
+            notes.push(format!(
+                "other webhooks failed open: {}",
+                skipped.join(", ")
+            ));
+        }
+        let testimony = self.testimony_state(object);
+        self.note_testimonies(&mut notes);
+        if object.name.whole.is_some() {
+            notes.push("the object's name was too long to keep whole".to_owned());
+        }
+        let (attributions, messages) = owed
+            .into_iter()
+            .map(
+                |Owed {
+                     attribution,
+                     message,
+                 }| (attribution, message),
+            )
+            .unzip();
+        let actor = event.effective_user().clone();
+        let impersonator = event
+            .impersonated_user
+            .is_some()
+            .then(|| event.user.clone());
+        let public = Public {
+            id: self.id.to_string(),
+            time: event.stage_timestamp.clone(),
+            verdict,
+            operation: self.operation(object),
+            verb: event.verb.clone(),
+            dry_run: self.dry_run(),
+            group: object.api_group.clone(),
+            version: object.api_version.clone(),
+            resource: object.resource.clone(),
+            subresource: object.subresource.clone(),
+            kind: krate::kind(&object.resource).to_owned(),
+            namespace: object.namespace.clone(),
+            code: status.code,
+            reason: status.reason.clone(),
+            attributions,
+            context: self.context(object, &name),
+            testimony,
+            passes: self.passes(),
+            source: self.bench.source.to_owned(),
+            notes,
+        };
+        let personal = Personal {
+            name,
+            generated_name,
+            object_uid: self.object_uid(object),
+            actor,
+            impersonator,
+            source_ips: event.source_ips.clone(),
+            user_agent: event.user_agent.clone(),
+            text: message
+                .map(|message| message.text.clone())
+                .unwrap_or_default(),
+            messages,
+            event: event.kept(),
+        };
+        Record {
+            id: self.id,
+            public,
+            personal,
+        }
+    }
+
+    fn last(&self, hook: &str) -> Option<&'a Testimony> {
+        self.sworn
+            .iter()
+            .rev()
+            .find(|one| one.hook == hook)
+            .map(|one| &one.testimony)
+    }
+
+    /// The testimony of the decisive pass: the last one that was heard.
+    fn last_of_all(&self) -> Option<&'a Testimony> {
+        self.sworn.last().map(|one| &one.testimony)
+    }
+
+    fn name(&self, object: &ObjectRef) -> (String, bool) {
+        if !object.name.is_empty() {
+            return (object.name.text.clone(), false);
+        }
+        match self
+            .last(FINAL)
+            .map(|testimony| testimony.generated_name.as_str())
+        {
+            Some(name) if !name.is_empty() => (name.to_owned(), true),
+            _ => (String::new(), false),
+        }
+    }
+
+    /// Where both hooks speak, the final one has seen the object as it would be.
+    fn context(&self, object: &ObjectRef, name: &str) -> Context {
+        let said = [self.last(FINAL), self.last(WITNESS)]
+            .into_iter()
+            .flatten()
+            .map(|testimony| &testimony.context)
+            .find(|context| **context != Context::default());
+        said.cloned().unwrap_or_else(|| {
+            krate::context_without_object(
+                self.bench.config,
+                &object.api_group,
+                &object.resource,
+                &object.namespace,
+                name,
+            )
+        })
+    }
+
+    fn object_uid(&self, object: &ObjectRef) -> String {
+        let sworn = [self.last(FINAL), self.last(WITNESS)]
+            .into_iter()
+            .flatten()
+            .map(|testimony| testimony.old_uid.as_str())
+            .find(|uid| !uid.is_empty());
+        sworn.unwrap_or(&object.uid).to_owned()
+    }
+
+    /// Each pass of admission leaves one testimony of each hook it reached.
+    fn passes(&self) -> u32 {
+        let count = |hook: &str| {
+            self.sworn
+                .iter()
+                .filter(|one| one.hook == hook && one.uid != COLLECTION)
+                .count()
+        };
+        u32::try_from(count(WITNESS).max(count(FINAL))).unwrap_or(u32::MAX)
+    }
+
+    fn operation(&self, object: &ObjectRef) -> String {
+        if let Some(sworn) = self.last_of_all() {
+            return sworn.operation.clone();
+        }
+        let connects = ["exec", "attach", "portforward", "proxy"];
+        match self.event.verb.as_str() {
+            _ if connects.contains(&object.subresource.as_str()) => "CONNECT",
+            "create" => "CREATE",
+            "delete" | "deletecollection" => "DELETE",
+            _ => "UPDATE",
+        }
+        .to_owned()
+    }
+
+    fn asked_for_dry_run(&self) -> bool {
+        let query = self
+            .event
+            .request_uri
+            .text
+            .split_once('?')
+            .map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .any(|pair| matches!(pair, "dryRun=All" | "dryRun=%41ll"))
+    }
+
+    fn dry_run(&self) -> bool {
+        self.asked_for_dry_run() || self.last_of_all().is_some_and(|sworn| sworn.dry_run)
+    }
+
+    fn testimony_state(&self, object: &ObjectRef) -> TestimonyState {
+        let expected = verdict::has_hook(
+            self.bench.config,
+            &object.api_group,
+            &object.resource,
+            &object.subresource,
+        );
+        if self
+            .sworn
+            .iter()
+            .any(|one| self.contradicts(&one.testimony, object))
+        {
+            TestimonyState::Disputed
+        } else if !self.sworn.is_empty() {
+            TestimonyState::Verified
+        } else if !self.refused.is_empty() {
+            TestimonyState::Invalid
+        } else if expected {
+            TestimonyState::Missing
+        } else {
+            TestimonyState::NotExpected
+        }
+    }
+
+    /// The MAC binds most facts; these the testimony carries itself.
+    fn contradicts(&self, testimony: &Testimony, object: &ObjectRef) -> bool {
+        let possible: &[&str] = match self.event.verb.as_str() {
+            "create" => &["CREATE", "CONNECT"],
+            // Server-side apply creates with the verb patch, and a PUT may create too.
+            "patch" | "update" => &["CREATE", "UPDATE", "CONNECT"],
+            "delete" | "deletecollection" => &["DELETE", "CONNECT"],
+            _ => &["CONNECT"],
+        };
+        let uid_differs = !object.uid.is_empty()
+            && !testimony.old_uid.is_empty()
+            && object.uid != testimony.old_uid;
+        !possible.contains(&testimony.operation.as_str())
+            || (self.asked_for_dry_run() && !testimony.dry_run)
+            || uid_differs
+    }
+
+    fn note_testimonies(&self, notes: &mut Vec<String>) {
+        if !self.sworn.is_empty() && !self.refused.is_empty() {
+            notes.push(format!(
+                "{} annotations under our hooks' names do not hold and were ignored",
+                self.refused.len()
+            ));
+        }
+    }
+}

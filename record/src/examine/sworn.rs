@@ -1,0 +1,89 @@
+//! The testimonies inside an event: which hold, and which are ignored.
+
+use super::{Bench, Refused, Sworn};
+use crate::audit::{AuditEvent, sha256};
+use crate::testimony::{Bound, COLLECTION, FINAL, Testimony, WITNESS};
+use jiff::Timestamp;
+
+/// All annotations under our hooks' names: those that hold, by (time, number), and why
+/// the others do not.
+pub(super) fn hear(
+    event: &AuditEvent,
+    bench: &Bench<'_>,
+    stage: Timestamp,
+) -> (Vec<Sworn>, Vec<Refused>) {
+    let mut sworn = Vec::new();
+    let mut refused = Vec::new();
+    for hook in [FINAL, WITNESS] {
+        let under = format!("{hook}/");
+        let keys = event.annotations.range(under.clone()..);
+        for (key, value) in keys.take_while(|(key, _)| key.starts_with(&under)) {
+            let uid = &key[under.len()..];
+            match testimony(event, bench, stage, hook, uid, value) {
+                Ok(testimony) => {
+                    sworn.push(Sworn {
+                        hook: hook.to_owned(),
+                        uid: uid.to_owned(),
+                        testimony,
+                    });
+                }
+                Err(why) => refused.push(why),
+            }
+        }
+    }
+    sworn.sort_by_key(|one| (one.testimony.time, one.testimony.number));
+    (sworn, refused)
+}
+
+fn testimony(
+    event: &AuditEvent,
+    bench: &Bench<'_>,
+    stage: Timestamp,
+    hook: &str,
+    uid: &str,
+    value: &str,
+) -> Result<Testimony, Refused> {
+    let nothing = crate::audit::ObjectRef::default();
+    let object = event.object_ref.as_ref().unwrap_or(&nothing);
+    let mut bound = Bound {
+        cluster: &bench.config.cluster,
+        hook,
+        uid,
+        group: &object.api_group,
+        resource: &object.resource,
+        subresource: &object.subresource,
+        namespace: &object.namespace,
+        name_sha256: object.name.sha256(),
+        user_sha256: sha256(event.effective_user().username.as_bytes()),
+    };
+    let heard = bench.keys.verify(value, &bound);
+    let testimony = match heard {
+        // With generateName the event never learns the name, and the final review has it.
+        Err(Refused::BadMac) if hook == FINAL && object.name.is_empty() => {
+            let made = Testimony::read(value)
+                .ok_or(Refused::Unreadable)?
+                .generated_name;
+            bound.name_sha256 = sha256(made.as_bytes());
+            bench.keys.verify(value, &bound)?
+        }
+        heard => heard?,
+    };
+    // A number makes gaps visible, so only a collection may be without.
+    if (uid == COLLECTION) != testimony.number.is_none() {
+        return Err(Refused::Unreadable);
+    }
+    if in_window(event, bench, stage, testimony.time) {
+        Ok(testimony)
+    } else {
+        Err(Refused::OutsideWindow)
+    }
+}
+
+fn in_window(event: &AuditEvent, bench: &Bench<'_>, stage: Timestamp, time: Timestamp) -> bool {
+    let tolerance = bench.config.clock_tolerance;
+    // Without a readable beginning only the end bounds it.
+    let received = event.request_received.parse().unwrap_or(Timestamp::MIN);
+    let earliest = received.checked_sub(tolerance).unwrap_or(Timestamp::MIN);
+    let latest = stage.checked_add(tolerance).unwrap_or(Timestamp::MAX);
+    (earliest..=latest).contains(&time)
+}
