@@ -21,5 +21,4 @@ mod schema;
 mod state;
 pub mod store;
 pub mod tree;
-pub mod verify;
 mod view;

@@ -240,6 +240,50 @@ impl Reader {
         Ok(visible.then_some(row))
     }
 
+    /// Denials and passes whose id begins so, at most `limit`; `namespaces` as in [`Filter`].
+    /// Those out of scope do not count.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn begins(
+        &self,
+        id: &str,
+        namespaces: Option<&[String]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (denial, pass) = (Class::Denial as u8, Class::Pass as u8);
+        let sql = format!(
+            "{ROW} WHERE r.id >= ?1 AND r.id < ?2 AND r.class IN ({denial}, {pass}) ORDER BY r.id"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut found = statement.query([id, &format!("{id}{}", char::MAX)])?;
+        let mut rows = Vec::new();
+        while rows.len() < limit
+            && let Some(found) = found.next()?
+        {
+            let namespace: String = found.get("namespace")?;
+            if namespaces.is_none_or(|scope| scope.contains(&namespace)) {
+                rows.push(row(found)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Names of namespaces with entries, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn namespaces(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        // One seek in the index for each name, however many entries it has.
+        let sql = "WITH RECURSIVE n(name) AS (\
+                   SELECT min(namespace) FROM record WHERE namespace > '' UNION ALL \
+                   SELECT (SELECT min(namespace) FROM record WHERE namespace > n.name) \
+                   FROM n WHERE n.name IS NOT NULL) \
+                   SELECT name FROM n WHERE name IS NOT NULL LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
     /// Entries by position, from `from` on, at most `limit`, all classes.
     ///
     /// # Errors

@@ -1,0 +1,109 @@
+//! One failure, two audiences: what the caller may know, and what the log must know.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// What a caller is told. Krate's flat shape, `{error, message}`.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    message: &'a str,
+}
+
+impl Refusal {
+    /// 400: the request is wrong; the message names the parameter and what is allowed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// 401: no token, or one that the cluster does not know.
+    pub(super) fn unauthorized(message: &str) -> Refusal {
+        Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 403: known, but not allowed; the message names the missing permission.
+    pub(super) fn forbidden(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404, the same for what does not exist and for what the caller may not read.
+    pub(super) fn not_found(message: &str) -> Refusal {
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 405.
+    pub(super) fn only_get() -> Refusal {
+        Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "only GET is answered",
+        )
+    }
+
+    /// 503: try again; the cause is logged here, once.
+    pub(super) fn unavailable(message: &str, cause: &dyn std::error::Error) -> Refusal {
+        tracing::warn!(cause = %chain(cause), "{message}");
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    /// 503: too much at once, or too slow.
+    pub(super) fn busy(message: &str) -> Refusal {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal {
+            status,
+            error,
+            message: message.into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = Json(Body {
+            error: self.error,
+            message: &self.message,
+        });
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        match self.status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"docket\""),
+                );
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// An error with its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,301 @@
+//! One denial as Krate's pages and `docket` read it: the plan's field names first, then
+//! what only Docket knows. `docs/policy-denial.schema.json` is its published shape.
+
+use super::read::Entry;
+use docket_ledger::query::Row;
+use docket_record::denial::{Attribution, Context, Personal, Public, TestimonyState, Verdict};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One denial. What was erased, or never known, is null.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    id: String,
+    time: String,
+    recorded_at: String,
+    position: u64,
+    verdict: Verdict,
+    operation: String,
+    dry_run: bool,
+
+    policy_ref: Option<PolicyRef>,
+    policy: Option<String>,
+    rule: Option<String>,
+    result: String,
+    severity: Option<String>,
+    message: Option<String>,
+    resource_ref: ResourceRef,
+    resource: ResourceRef,
+    namespace: Option<String>,
+    org: Option<String>,
+    repository: Option<String>,
+    environment: Option<String>,
+    surface: Option<String>,
+    mode: Option<String>,
+    first_seen: String,
+    last_seen: String,
+    count: u64,
+    background_scan_age: Option<u64>,
+    remediation: Option<String>,
+    exception_eligible: bool,
+    report: Option<String>,
+
+    actor: Option<String>,
+    impersonator: Option<String>,
+    code: u16,
+    reason: Option<String>,
+    subresource: Option<String>,
+    testimony: TestimonyState,
+    passes: u32,
+    source: String,
+    attributions: Vec<AttributionItem>,
+    context: Context,
+    notes: Vec<String>,
+    amendments: Vec<Amendment>,
+    erased: bool,
+    /// The whole text that the client saw; only where one denial is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PolicyRef {
+    kind: Option<String>,
+    name: String,
+    namespace: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceRef {
+    kind: String,
+    name: Option<String>,
+    namespace: Option<String>,
+    api_version: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct AttributionItem {
+    #[serde(flatten)]
+    attribution: Attribution,
+    message: Option<String>,
+}
+
+/// Something learned later.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Amendment {
+    kind: String,
+    time: String,
+    #[serde(skip_deserializing)]
+    position: u64,
+}
+
+impl Amendment {
+    fn new(row: &Row) -> Amendment {
+        let read: Amendment = serde_json::from_slice(&row.public).unwrap_or_default();
+        Amendment {
+            position: row.position,
+            ..read
+        }
+    }
+}
+
+/// An entry that this version can't read: its place, so that nothing seems to be missing.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unreadable {
+    id: String,
+    time: String,
+    recorded_at: String,
+    position: u64,
+    unreadable: bool,
+    notes: Vec<String>,
+}
+
+/// What a reader gets for one entry.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Shown {
+    /// As it should be.
+    Item(Box<Item>),
+    /// Written in a form that is not known here.
+    Unreadable(Unreadable),
+}
+
+impl Shown {
+    /// One bad entry does not hide the others of its page. `org` is that of the path:
+    /// the namespace's word, which holds where the object claims another.
+    #[must_use]
+    pub fn new(entry: &Entry, org: Option<&str>) -> Shown {
+        match Item::new(entry) {
+            Ok(item) => {
+                let org = org.map(str::to_owned).or(item.org);
+                Shown::Item(Box::new(Item { org, ..item }))
+            }
+            Err(error) => {
+                let row = &entry.row;
+                tracing::warn!(position = row.position, cause = %error, "unreadable entry");
+                let note = "written in a form that this reporter does not know; use a newer one";
+                Shown::Unreadable(Unreadable {
+                    id: row.id.clone(),
+                    time: time(row.time),
+                    recorded_at: time(row.recorded_at),
+                    position: row.position,
+                    unreadable: true,
+                    notes: vec![note.to_owned()],
+                })
+            }
+        }
+    }
+
+    /// Without what a list does not show.
+    #[must_use]
+    pub fn for_list(mut self) -> Shown {
+        if let Shown::Item(item) = &mut self {
+            item.text = None;
+        }
+        self
+    }
+}
+
+impl Item {
+    /// From the stored parts.
+    fn new(entry: &Entry) -> serde_json::Result<Item> {
+        let row = &entry.row;
+        let public: Public = serde_json::from_slice(&row.public)?;
+        let personal: Option<Personal> = row
+            .personal
+            .as_deref()
+            .map(serde_json::from_slice)
+            .transpose()?;
+        let mut item = Item::from_parts(row, public, personal);
+        item.amendments = entry.amendments.iter().map(Amendment::new).collect();
+        if item
+            .amendments
+            .iter()
+            .any(|amendment| amendment.kind == "disputed")
+        {
+            item.testimony = TestimonyState::Disputed;
+        }
+        Ok(item)
+    }
+
+    fn from_parts(row: &Row, public: Public, personal: Option<Personal>) -> Item {
+        let first = public.attributions.first();
+        let law = first.and_then(|attribution| attribution.law.as_ref());
+        let name = personal
+            .as_ref()
+            .map(|personal| personal.name.clone())
+            .and_then(given);
+        let namespace = given(public.namespace.clone());
+        let api_version = match public.group.as_str() {
+            "" => public.version.clone(),
+            group => format!("{group}/{}", public.version),
+        };
+        let resource = ResourceRef {
+            kind: public.kind.clone(),
+            name,
+            namespace: namespace.clone(),
+            api_version,
+        };
+        let messages = personal
+            .as_ref()
+            .map(|personal| personal.messages.as_slice());
+        let message = |at: usize| messages?.get(at).cloned().and_then(given);
+        let text = personal
+            .as_ref()
+            .map(|personal| personal.text.clone())
+            .and_then(given);
+        let (count, first_time, last_time) = row.series.unwrap_or((1, row.time, row.time));
+        let context = public.context.clone();
+        Item {
+            policy_ref: first.and_then(policy_ref),
+            policy: first.and_then(|attribution| attribution.policy.clone()),
+            rule: first.and_then(|attribution| attribution.rule.clone()),
+            result: first.map_or_else(
+                || "error".to_owned(),
+                |attribution| attribution.result.clone(),
+            ),
+            severity: law.map(|law| law.severity.clone()).and_then(given),
+            message: message(0).or_else(|| text.clone()),
+            remediation: law.map(|law| law.remediation.clone()).and_then(given),
+            // What denied was enforced, whatever the policy's annotation says.
+            mode: match public.verdict {
+                Verdict::Denied => Some("enforce".to_owned()),
+                _ => law.map(|law| law.mode.clone()).and_then(given),
+            },
+            exception_eligible: public.verdict == Verdict::Denied && first.is_some_and(eligible),
+            attributions: (0..)
+                .zip(&public.attributions)
+                .map(|(at, attribution)| AttributionItem {
+                    attribution: attribution.clone(),
+                    message: message(at),
+                })
+                .collect(),
+            actor: personal
+                .as_ref()
+                .map(|personal| personal.actor.username.clone())
+                .and_then(given),
+            impersonator: personal
+                .as_ref()
+                .and_then(|personal| personal.impersonator.as_ref())
+                .map(|user| user.username.clone()),
+            resource_ref: resource.clone(),
+            resource,
+            namespace,
+            org: given(context.org.clone()),
+            repository: given(context.repository.clone()),
+            environment: given(context.environment.clone()),
+            surface: given(context.surface.clone()),
+            first_seen: time(first_time),
+            last_seen: time(last_time),
+            count,
+            background_scan_age: None,
+            report: None,
+            id: public.id,
+            time: public.time,
+            recorded_at: time(row.recorded_at),
+            position: row.position,
+            verdict: public.verdict,
+            operation: public.operation,
+            dry_run: public.dry_run,
+            code: public.code,
+            reason: given(public.reason),
+            subresource: given(public.subresource),
+            testimony: public.testimony,
+            passes: public.passes,
+            source: public.source,
+            context,
+            notes: public.notes,
+            amendments: Vec::new(),
+            erased: personal.is_none(),
+            text,
+        }
+    }
+}
+
+/// Empty means not known.
+fn given(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn policy_ref(attribution: &Attribution) -> Option<PolicyRef> {
+    Some(PolicyRef {
+        name: attribution.policy.clone()?,
+        kind: attribution.policy_kind.clone(),
+        namespace: attribution.policy_namespace.clone(),
+    })
+}
+
+/// Kyverno has exceptions for its policies; for other enforcers there is nothing to ask for.
+fn eligible(attribution: &Attribution) -> bool {
+    attribution.enforcer == "kyverno" && attribution.policy.is_some()
+}
+
+/// Microseconds as RFC 3339, always with six digits.
+pub(super) fn time(microseconds: i64) -> String {
+    let time = Timestamp::from_microsecond(microseconds).unwrap_or_default();
+    format!("{time:.6}")
+}

@@ -1,0 +1,131 @@
+//! The doors: how people and programs read the record over HTTP.
+//!
+//! ```text
+//!  request ─guard─▶ auth (who is it, what may it read = Scope) ─▶ rest ─▶ read ─▶ ledger
+//!                     │ TokenReview, SubjectAccessReview           the only caller of
+//!                     └ orgs (which namespaces are an org's)       ledger::query
+//! ```
+//!
+//! Every question goes through [`read::Records`], whose methods take the caller's
+//! [`read::Scope`] as their first argument: totals, ids, parts and cursors included.
+
+mod auth;
+mod cursor;
+mod error;
+mod guard;
+mod item;
+mod orgs;
+mod params;
+pub mod read;
+mod rest;
+#[cfg(test)]
+mod tests;
+
+pub use auth::Patience;
+pub use item::{Item, Shown};
+
+use auth::Gate;
+use read::Records;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who may ask.
+#[derive(Clone)]
+pub enum Callers {
+    /// Bearer tokens of the cluster: TokenReview, then SubjectAccessReview.
+    Cluster(kube::Client),
+    /// A recorded day is shown (`--replay`): one token, which reads all of it.
+    Replay {
+        /// The generated token.
+        token: String,
+    },
+}
+
+/// What the doors need to know; [`Settings::new`] fills in all but the first three.
+#[derive(Clone)]
+pub struct Settings {
+    /// The ledger's file. It must exist.
+    pub store: PathBuf,
+    /// Who may ask.
+    pub callers: Callers,
+    /// `Store::verifier_key()`: handed to `docket verify` at its first visit.
+    pub verifier_key: String,
+    /// Krate's API group.
+    pub krate_group: String,
+    /// Prefix of Krate's labels.
+    pub label_prefix: String,
+    /// Prefix of org namespaces.
+    pub org_namespace_prefix: String,
+    /// Where Organization and OrgNamespaceBinding objects live; others are not believed.
+    pub platform_namespace: String,
+    /// Connections to the ledger.
+    pub readers: usize,
+    /// Requests at one time; more are told to come back.
+    pub at_once: usize,
+    /// Longest that one request may take.
+    pub time_limit: Duration,
+    /// How long answers about callers are believed.
+    pub patience: Patience,
+}
+
+impl Settings {
+    /// Krate's names, four readers, 64 requests at once, ten seconds each.
+    #[must_use]
+    pub fn new(store: PathBuf, callers: Callers, verifier_key: String) -> Settings {
+        Settings {
+            store,
+            callers,
+            verifier_key,
+            krate_group: "krate.a5c.ai".into(),
+            label_prefix: "krate.a5c.ai/".into(),
+            org_namespace_prefix: "krate-org-".into(),
+            platform_namespace: "krate-system".into(),
+            readers: 4,
+            at_once: 64,
+            time_limit: Duration::from_secs(10),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// What every request shares. Cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    records: Records,
+    gate: Gate,
+    orgs: orgs::Orgs,
+    verifier_key: String,
+    replay: bool,
+    at_once: Arc<tokio::sync::Semaphore>,
+    time_limit: Duration,
+}
+
+impl State {
+    /// Nothing is opened or asked before the first request.
+    #[must_use]
+    pub fn new(settings: Settings) -> State {
+        let replay = matches!(settings.callers, Callers::Replay { .. });
+        let orgs = orgs::Orgs::new(&settings);
+        State {
+            inner: Arc::new(Inner {
+                records: Records::new(settings.store, settings.readers),
+                gate: Gate::new(settings.callers, settings.patience),
+                orgs,
+                verifier_key: settings.verifier_key,
+                replay,
+                at_once: Arc::new(tokio::sync::Semaphore::new(settings.at_once)),
+                time_limit: settings.time_limit,
+            }),
+        }
+    }
+}
+
+/// The REST API, to be served over TLS.
+pub fn router(state: State) -> axum::Router {
+    rest::router(state)
+}

@@ -1,0 +1,169 @@
+//! Which namespaces are an org's: by Organization and OrgNamespaceBinding objects of the
+//! platform namespace, by the Namespace's label, and by the name prefix for a namespace
+//! of which nothing else is said. Never by what a denied object claims.
+
+use super::error::Refusal;
+use super::{Callers, Settings};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client, ResourceExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// How long the lists are believed.
+const FRESH: Duration = Duration::from_secs(15);
+/// How long they stand in when the API server does not answer.
+const STALE: Duration = Duration::from_secs(300);
+/// Objects fetched at one time.
+const CHUNK: u32 = 500;
+
+/// Orgs and namespaces as last seen.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    /// Every namespace there is.
+    pub(super) namespaces: BTreeSet<String>,
+    /// Said by Organization, binding or label: namespace to orgs.
+    owners: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The lookup.
+pub(super) struct Orgs {
+    client: Option<Client>,
+    group: String,
+    label: String,
+    prefix: String,
+    platform: String,
+    // tokio: held while the lists are fetched, so that they are fetched once.
+    seen: Mutex<Option<(Instant, Arc<Map>)>>,
+}
+
+impl Orgs {
+    pub(super) fn new(settings: &Settings) -> Orgs {
+        let client = match &settings.callers {
+            Callers::Cluster(client) => Some(client.clone()),
+            Callers::Replay { .. } => None,
+        };
+        Orgs {
+            client,
+            group: settings.krate_group.clone(),
+            label: format!("{}org", settings.label_prefix),
+            prefix: settings.org_namespace_prefix.clone(),
+            platform: settings.platform_namespace.clone(),
+            seen: Mutex::new(None),
+        }
+    }
+
+    /// The org's namespaces. Empty when nothing and nobody names one.
+    pub(super) fn namespaces(&self, map: &Map, org: &str) -> BTreeSet<String> {
+        let owned = map.owners.iter().filter(|(_, orgs)| orgs.contains(org));
+        let mut found: BTreeSet<String> = owned.map(|(name, _)| name.clone()).collect();
+        let by_prefix = format!("{}{org}", self.prefix);
+        if !map.owners.contains_key(&by_prefix) {
+            found.insert(by_prefix);
+        }
+        found
+    }
+
+    /// What is known at this moment; in a replay nothing but names.
+    pub(super) async fn map(&self) -> Result<Arc<Map>, Refusal> {
+        let Some(client) = &self.client else {
+            return Ok(Arc::default());
+        };
+        let mut seen = self.seen.lock().await;
+        if let Some((when, map)) = &*seen
+            && when.elapsed() < FRESH
+        {
+            return Ok(map.clone());
+        }
+        match self.fetch(client).await {
+            Ok(map) => {
+                let map = Arc::new(map);
+                *seen = Some((Instant::now(), map.clone()));
+                Ok(map)
+            }
+            Err(error) => match &*seen {
+                Some((when, map)) if when.elapsed() < STALE => {
+                    tracing::warn!(%error, "orgs could not be listed; the last list stands in");
+                    Ok(map.clone())
+                }
+                _ => Err(Refusal::unavailable(
+                    "the API server could not be asked for orgs",
+                    &error,
+                )),
+            },
+        }
+    }
+
+    async fn fetch(&self, client: &Client) -> Result<Map, kube::Error> {
+        let mut map = Map::default();
+        let mut page = ListParams::default().limit(CHUNK);
+        let api = Api::<Namespace>::all(client.clone());
+        loop {
+            let list = api.list_metadata(&page).await?;
+            for namespace in &list.items {
+                map.namespaces.insert(namespace.name_any());
+                map.say(&namespace.name_any(), namespace.labels().get(&self.label));
+            }
+            let Some(next) = list.metadata.continue_.filter(|next| !next.is_empty()) else {
+                break;
+            };
+            page = page.continue_token(&next);
+        }
+        for organization in self.list(client, "Organization", "organizations").await? {
+            let spec = &organization.data["spec"];
+            let slug = spec["slug"]
+                .as_str()
+                .map_or_else(|| organization.name_any(), str::to_owned);
+            if let Some(namespace) = spec["namespaceName"].as_str() {
+                map.say(namespace, Some(&slug));
+            }
+        }
+        for binding in self
+            .list(client, "OrgNamespaceBinding", "orgnamespacebindings")
+            .await?
+        {
+            let spec = &binding.data["spec"];
+            if let (Some(namespace), Some(org)) =
+                (spec["namespace"].as_str(), spec["organizationRef"].as_str())
+            {
+                map.say(namespace, Some(&org.to_owned()));
+            }
+        }
+        Ok(map)
+    }
+
+    async fn list(
+        &self,
+        client: &Client,
+        kind: &str,
+        plural: &str,
+    ) -> Result<Vec<DynamicObject>, kube::Error> {
+        let kind = GroupVersionKind::gvk(&self.group, "v1alpha1", kind);
+        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
+        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &self.platform, &resource);
+        match api.list(&ListParams::default()).await {
+            Ok(list) => Ok(list.items),
+            // A cluster without Krate's kinds has orgs by label and prefix only.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Map {
+    /// Does an Organization, a binding or a label name this org?
+    pub(super) fn speaks_of(&self, org: &str) -> bool {
+        self.owners.values().any(|orgs| orgs.contains(org))
+    }
+
+    fn say(&mut self, namespace: &str, org: Option<&String>) {
+        if let Some(org) = org.filter(|org| !org.is_empty() && !namespace.is_empty()) {
+            self.owners
+                .entry(namespace.to_owned())
+                .or_default()
+                .insert(org.clone());
+        }
+    }
+}

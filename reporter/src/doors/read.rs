@@ -1,0 +1,453 @@
+//! The one query core. Each method takes the caller's scope first and nothing here can
+//! be asked without one, but for what holds commitments only: checkpoint, tiles,
+//! bundles ([`Records::checkpoint`] and its neighbours).
+
+use docket_ledger::entry::Class;
+use docket_ledger::query::{Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
+use docket_ledger::store::StoreError;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+/// What a caller may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every namespace, and what belongs to none.
+    All,
+    /// Only what happened in these namespaces.
+    Namespaces(BTreeSet<String>),
+}
+
+impl Scope {
+    /// Exactly one namespace.
+    #[must_use]
+    pub fn one(namespace: &str) -> Scope {
+        Scope::Namespaces(BTreeSet::from([namespace.to_owned()]))
+    }
+
+    /// What of `self` lies in these namespaces too.
+    #[must_use]
+    pub fn within(&self, namespaces: &BTreeSet<String>) -> Scope {
+        match self {
+            Scope::All => Scope::Namespaces(namespaces.clone()),
+            Scope::Namespaces(own) => {
+                Scope::Namespaces(own.intersection(namespaces).cloned().collect())
+            }
+        }
+    }
+
+    /// May the caller read a record of this namespace (empty: of none)?
+    #[must_use]
+    pub fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Namespaces(own) => !namespace.is_empty() && own.contains(namespace),
+        }
+    }
+
+    /// As the ledger's filter wants it. An empty namespace never stands in the list: it
+    /// would be that of cluster-scoped records.
+    fn namespaces(&self) -> Option<Vec<String>> {
+        match self {
+            Scope::All => None,
+            Scope::Namespaces(own) => Some(
+                own.iter()
+                    .filter(|name| !name.is_empty())
+                    .cloned()
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The ledger.
+    #[error("the ledger could not be read")]
+    Store(#[from] StoreError),
+    /// The query's thread ended early.
+    #[error("the query was broken off")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Listing<T = Entry> {
+    /// Newest first.
+    pub items: Vec<T>,
+    /// How many there are in all, within scope and filter.
+    pub total: u64,
+    /// Whether older ones follow.
+    pub more: bool,
+}
+
+impl<T> Listing<T> {
+    fn empty() -> Listing<T> {
+        Listing {
+            items: Vec::new(),
+            total: 0,
+            more: false,
+        }
+    }
+}
+
+/// A record, and what was learned about it later.
+#[derive(Debug)]
+pub struct Entry {
+    /// The record.
+    pub row: Row,
+    /// Entries that amend it, oldest first.
+    pub amendments: Vec<Row>,
+}
+
+/// The parts of one entry that are there.
+#[derive(Debug)]
+pub struct Parts {
+    /// Place in the tree.
+    pub position: u64,
+    /// Which class.
+    pub class: Class,
+    /// Bytes and salts.
+    pub parts: Vec<SaltedPart>,
+}
+
+/// What an id, or its beginning, stands for within a scope.
+#[derive(Debug)]
+pub enum Found {
+    /// One record.
+    One(Box<Entry>),
+    /// None that the caller may read.
+    None,
+    /// The beginning of several ids.
+    Several,
+}
+
+/// Denials counted.
+#[derive(Debug)]
+pub struct Summary {
+    /// How many denials, within scope and filter.
+    pub total: u64,
+    /// Series, largest first, at most [`Records::SERIES`].
+    pub series: Vec<SeriesRow>,
+    /// Gaps that no later event has closed, within the filter's time.
+    pub open_gaps: usize,
+}
+
+/// The ledger, for those who may read.
+#[derive(Clone)]
+pub struct Records {
+    pool: Arc<Pool>,
+}
+
+impl Records {
+    /// Series that a summary is made of.
+    pub const SERIES: u32 = 1000;
+
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(store: PathBuf, readers: usize) -> Records {
+        Records {
+            pool: Arc::new(Pool::new(store, readers.max(1))),
+        }
+    }
+
+    /// One page of the records that match, and how many there are.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn list(
+        &self,
+        scope: &Scope,
+        filter: Filter,
+        page: Page,
+    ) -> Result<Listing, ReadError> {
+        let filter = Filter {
+            namespaces: scope.namespaces(),
+            ..filter
+        };
+        if nothing(&filter) {
+            return Ok(Listing::empty());
+        }
+        let question = move |reader: &Reader| {
+            let wanted = page.limit as usize;
+            let total = reader.count(&filter)?;
+            let mut rows = reader.list(
+                &filter,
+                &Page {
+                    limit: page.limit + 1,
+                    ..page
+                },
+            )?;
+            let more = rows.len() > wanted;
+            rows.truncate(wanted);
+            let entries = rows.into_iter().map(|row| entry(reader, row));
+            Ok(Listing {
+                items: entries.collect::<Result<_, StoreError>>()?,
+                total,
+                more,
+            })
+        };
+        self.pool
+            .read(move |reader| reader.snapshot(question))
+            .await
+    }
+
+    /// The record with this id, or the only one whose id begins so.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn find(&self, scope: &Scope, id: &str) -> Result<Found, ReadError> {
+        let namespaces = scope.namespaces();
+        if namespaces.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Found::None);
+        }
+        let id = id.to_owned();
+        self.pool
+            .read(move |reader| {
+                let mut rows = reader.begins(&id, namespaces.as_deref(), 2)?;
+                Ok(match (rows.pop(), rows.is_empty()) {
+                    (Some(_), false) => Found::Several,
+                    (Some(row), true) => Found::One(Box::new(entry(reader, row)?)),
+                    (None, _) => Found::None,
+                })
+            })
+            .await
+    }
+
+    /// Denials by series.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn summary(&self, scope: &Scope, filter: Filter) -> Result<Summary, ReadError> {
+        let filter = Filter {
+            namespaces: scope.namespaces(),
+            ..filter
+        };
+        if nothing(&filter) {
+            return Ok(Summary {
+                total: 0,
+                series: Vec::new(),
+                open_gaps: 0,
+            });
+        }
+        let question = move |reader: &Reader| {
+            let gaps = reader.gaps(true)?;
+            Ok(Summary {
+                total: reader.count(&filter)?,
+                series: reader.series(&filter, Self::SERIES)?,
+                open_gaps: gaps
+                    .iter()
+                    .filter(|gap| touches(gap, filter.since, filter.until))
+                    .count(),
+            })
+        };
+        self.pool
+            .read(move |reader| reader.snapshot(question))
+            .await
+    }
+
+    /// Gaps that touch the time asked for. They are about the whole stream and name no
+    /// one, so that whoever may read anything may know where the record is not complete;
+    /// the door leaves out process, numbers and detail for those who may not read
+    /// everything.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn gaps(
+        &self,
+        scope: &Scope,
+        asked: GapsAsked,
+        page: Page,
+    ) -> Result<Listing<GapRow>, ReadError> {
+        if scope.namespaces().is_some_and(|names| names.is_empty()) {
+            return Ok(Listing::empty());
+        }
+        self.pool
+            .read(move |reader| {
+                let mut gaps = reader.gaps(asked.open)?;
+                gaps.retain(|gap| touches(gap, asked.since, asked.until));
+                let total = gaps.len() as u64;
+                if let Some(after) = page.after {
+                    gaps.retain(|gap| (gap.row.time, gap.row.position) < after);
+                }
+                let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
+                let left = gaps.len().saturating_sub(skip);
+                let items = gaps
+                    .into_iter()
+                    .skip(skip)
+                    .take(page.limit as usize)
+                    .collect();
+                Ok(Listing {
+                    items,
+                    total,
+                    more: left > page.limit as usize,
+                })
+            })
+            .await
+    }
+
+    /// The parts, with their salts, of those entries at or after `from` that the caller
+    /// may read, among the next `limit`; and where to go on.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn parts(
+        &self,
+        scope: &Scope,
+        from: u64,
+        limit: u32,
+    ) -> Result<(Vec<Parts>, u64), ReadError> {
+        let scope = scope.clone();
+        self.pool
+            .read(move |reader| {
+                let rows = reader.scan(from, limit)?;
+                let next = rows.last().map_or(from, |row| row.position + 1);
+                let mut found = Vec::new();
+                for row in rows.iter().filter(|row| readable(&scope, row)) {
+                    let parts = reader.parts(row.position)?.unwrap_or_default();
+                    found.push(Parts {
+                        position: row.position,
+                        class: row.class,
+                        parts,
+                    });
+                }
+                Ok((found, next))
+            })
+            .await
+    }
+
+    /// Namespaces that have records, at most `limit`: for those who ask whether a caller
+    /// may read them, never an answer in itself.
+    pub(super) async fn namespaces(&self, limit: u32) -> Result<Vec<String>, ReadError> {
+        self.pool.read(move |reader| reader.namespaces(limit)).await
+    }
+
+    /// The newest signed checkpoint.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn checkpoint(&self) -> Result<String, ReadError> {
+        self.pool.read(Reader::checkpoint).await
+    }
+
+    /// Hashes of a tile.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn tile(
+        &self,
+        level: u8,
+        index: u64,
+        width: u16,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        self.pool
+            .read(move |reader| reader.tile(level, index, width))
+            .await
+    }
+
+    /// Leaves of a bundle.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn entries(&self, index: u64, width: u16) -> Result<Option<Vec<u8>>, ReadError> {
+        self.pool
+            .read(move |reader| reader.entries(index, width))
+            .await
+    }
+}
+
+/// A scope of no namespaces reads nothing, whatever the ledger would make of it.
+fn nothing(filter: &Filter) -> bool {
+    filter.namespaces.as_ref().is_some_and(Vec::is_empty)
+}
+
+fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {
+    Ok(Entry {
+        amendments: reader.amendments(&row.id)?,
+        row,
+    })
+}
+
+/// Which gaps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GapsAsked {
+    /// Microseconds, inclusive.
+    pub since: Option<i64>,
+    /// Exclusive.
+    pub until: Option<i64>,
+    /// Only those that nothing has closed.
+    pub open: bool,
+}
+
+/// A gap whose ends are not known may be anywhere.
+fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
+    let ends_before = since.is_some_and(|since| gap.to.is_some_and(|to| to < since));
+    let begins_after = until.is_some_and(|until| gap.from.is_some_and(|from| from >= until));
+    !ends_before && !begins_after
+}
+
+/// The namespace of an entry that belongs to one. Other classes (gaps, amendments,
+/// laws) name processes, files or other people's records: cluster scope only.
+fn readable(scope: &Scope, row: &Row) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        #[serde(default)]
+        namespace: String,
+    }
+    match row.class {
+        Class::Denial | Class::Pass => match serde_json::from_slice::<Place>(&row.public) {
+            Ok(place) => scope.covers(&place.namespace),
+            Err(_) => *scope == Scope::All,
+        },
+        _ => *scope == Scope::All,
+    }
+}
+
+/// Read-only connections, opened when first needed and thrown away after an error.
+struct Pool {
+    store: PathBuf,
+    // std: never held across an await, only to push and pop.
+    idle: Mutex<Vec<Reader>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Pool {
+    fn new(store: PathBuf, readers: usize) -> Pool {
+        Pool {
+            store,
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(readers)),
+        }
+    }
+
+    async fn read<T, F>(self: &Arc<Pool>, question: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        let pool = self.clone();
+        // The permit goes with the query: a caller who gives up does not make room
+        // for a fifth one on four connections.
+        let permit = self.permits.clone().acquire_owned().await;
+        let answer = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let reader = pool.take()?;
+            let answer = question(&reader)?;
+            pool.lock().push(reader);
+            Ok::<T, StoreError>(answer)
+        });
+        Ok(answer.await??)
+    }
+
+    fn take(&self) -> Result<Reader, StoreError> {
+        let idle = self.lock().pop();
+        idle.map_or_else(|| Reader::open(Path::new(&self.store)), Ok)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,164 @@
+//! A double of the Kubernetes API: tokens, permissions and Krate's objects as a test
+//! sets them. It answers only what the doors ask.
+
+use axum::body::Body;
+use axum::response::IntoResponse as _;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+/// What the cluster holds. Change it while the router runs.
+#[derive(Default)]
+pub struct Cluster {
+    /// Token to user name.
+    pub tokens: BTreeMap<String, String>,
+    /// (user, namespace) that may `get denials.docket.a5c.ai`; `*`: the whole cluster.
+    pub may: BTreeSet<(String, String)>,
+    /// Namespace to its org label, or empty.
+    pub namespaces: BTreeMap<String, String>,
+    pub organizations: Vec<Value>,
+    pub bindings: Vec<Value>,
+    /// Everything fails.
+    pub down: bool,
+    /// Without Krate's kinds.
+    pub bare: bool,
+    /// Requests by last part of the path.
+    pub asked: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Default)]
+pub struct ClusterDouble(pub Arc<Mutex<Cluster>>);
+
+impl ClusterDouble {
+    pub fn change<T>(&self, change: impl FnOnce(&mut Cluster) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    pub fn grant(&self, user: &str, namespace: &str) {
+        self.change(|cluster| {
+            cluster
+                .tokens
+                .insert(format!("token-of-{user}"), user.to_owned());
+            cluster.may.insert((user.to_owned(), namespace.to_owned()));
+        });
+    }
+
+    pub fn asked(&self, what: &str) -> usize {
+        self.change(|cluster| cluster.asked.get(what).copied().unwrap_or(0))
+    }
+
+    pub fn client(&self) -> kube::Client {
+        let double = self.clone();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let double = double.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let bytes = body.collect().await.unwrap().to_bytes();
+                let body = serde_json::from_slice(&bytes).unwrap_or_default();
+                Ok::<_, std::convert::Infallible>(double.answer(
+                    &head.method,
+                    head.uri.path(),
+                    &body,
+                ))
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    fn answer(&self, method: &Method, path: &str, body: &Value) -> Response<Body> {
+        self.change(|cluster| {
+            let what = path.rsplit('/').next().unwrap_or_default().to_owned();
+            *cluster.asked.entry(what.clone()).or_default() += 1;
+            if cluster.down {
+                return failed(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            match (method.as_str(), what.as_str()) {
+                ("POST", "tokenreviews") => reply(cluster.token_review(body)),
+                ("POST", "subjectaccessreviews") => reply(cluster.access_review(body)),
+                ("GET", "namespaces") => reply(cluster.namespace_list()),
+                ("GET", "organizations" | "orgnamespacebindings") if cluster.bare => {
+                    failed(StatusCode::NOT_FOUND)
+                }
+                ("GET", "organizations") if path.contains("/namespaces/krate-system/") => {
+                    reply(list(&cluster.organizations))
+                }
+                ("GET", "orgnamespacebindings") if path.contains("/namespaces/krate-system/") => {
+                    reply(list(&cluster.bindings))
+                }
+                _ => panic!("the double does not know {method} {path}"),
+            }
+        })
+    }
+}
+
+impl Cluster {
+    fn token_review(&self, body: &Value) -> Value {
+        let token = body["spec"]["token"].as_str().unwrap();
+        let status = match self.tokens.get(token) {
+            Some(user) => json!({
+                "authenticated": true,
+                "user": { "username": user, "groups": ["system:authenticated"] }
+            }),
+            None => json!({ "authenticated": false, "error": "unknown token" }),
+        };
+        json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
+            "spec": {"token": token}, "status": status
+        })
+    }
+
+    fn access_review(&self, body: &Value) -> Value {
+        let spec = &body["spec"];
+        let asked = &spec["resourceAttributes"];
+        assert_eq!(asked["group"], "docket.a5c.ai");
+        assert_eq!(asked["resource"], "denials");
+        assert_eq!(asked["verb"], "get");
+        assert_eq!(
+            spec["groups"],
+            json!(["system:authenticated"]),
+            "groups are handed on"
+        );
+        let user = spec["user"].as_str().unwrap().to_owned();
+        let namespace = asked["namespace"].as_str().unwrap_or_default();
+        let allowed = self.may.contains(&(user.clone(), "*".to_owned()))
+            || (!namespace.is_empty() && self.may.contains(&(user, namespace.to_owned())));
+        json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "metadata": {}, "spec": spec, "status": { "allowed": allowed }
+        })
+    }
+
+    fn namespace_list(&self) -> Value {
+        let items: Vec<Value> = self
+            .namespaces
+            .iter()
+            .map(|(name, org)| {
+                let labels = if org.is_empty() {
+                    json!({})
+                } else {
+                    json!({"krate.a5c.ai/org": org})
+                };
+                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                       "metadata": { "name": name, "labels": labels }})
+            })
+            .collect();
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+               "metadata": {}, "items": items})
+    }
+}
+
+fn list(items: &[Value]) -> Value {
+    json!({"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "List", "metadata": {}, "items": items})
+}
+
+fn reply(body: Value) -> Response<Body> {
+    axum::Json(body).into_response()
+}
+
+fn failed(code: StatusCode) -> Response<Body> {
+    let body = json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
+                      "message": "no", "reason": "No", "code": code.as_u16()});
+    (code, axum::Json(body)).into_response()
+}

@@ -1,0 +1,7 @@
+//! The router over a real ledger, with a double of the Kubernetes API.
+
+mod access;
+mod cluster_double;
+mod reading;
+mod shape;
+mod world;
