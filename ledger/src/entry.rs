@@ -150,6 +150,20 @@ impl Leaf {
     }
 }
 
+/// The leaves of an entry bundle (C2SP tlog-tiles: each after its length, 16 bits, high
+/// byte first); `None` if it ends within one.
+#[must_use]
+pub fn bundle_leaves(bundle: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut leaves, mut rest) = (Vec::new(), bundle);
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk::<2>()?;
+        let (leaf, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        leaves.push(leaf);
+        rest = after;
+    }
+    Some(leaves)
+}
+
 /// What a leaf says of a part: hides it without the salt, and fits no other bytes.
 #[must_use]
 pub fn commitment(part: Part, salt: &[u8; 32], bytes: &[u8]) -> Hash {

@@ -21,4 +21,5 @@ mod schema;
 mod state;
 pub mod store;
 pub mod tree;
+pub mod verify;
 mod view;

@@ -23,15 +23,22 @@ pub struct Batch {
     pub state: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// One for each entry of a batch: where it stands, or (`Err`) where one of the same id
+/// stood before.
+pub type Positions = Vec<Result<u64, u64>>;
+
 /// Where a batch landed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// For each entry of the batch its position; `Err` holds the position of the
     /// entry that was there before under the same id.
-    pub positions: Vec<Result<u64, u64>>,
+    pub positions: Positions,
     /// Tree size afterwards.
     pub size: u64,
 }
+
+/// Fills a buffer with randomness.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// Outside inputs of the store.
 pub struct Options {
@@ -40,14 +47,14 @@ pub struct Options {
     /// Ed25519 seed (32 bytes).
     pub signing_seed: [u8; 32],
     /// Fills a buffer with randomness for salts; seeded in tests.
-    pub random: Box<dyn FnMut(&mut [u8]) + Send>,
+    pub random: Random,
 }
 
 /// The one writer of a ledger.
 pub struct Store {
     connection: Connection,
     signer: Signer,
-    random: Box<dyn FnMut(&mut [u8]) + Send>,
+    random: Random,
     tree: Tree,
     meta: Hash,
     state: StateDigest,
@@ -234,7 +241,7 @@ impl Store {
         batch: &Batch,
         recorded_at: i64,
         undo: &mut Vec<Undo>,
-    ) -> Result<(Vec<Result<u64, u64>>, Option<Written>), StoreError> {
+    ) -> Result<(Positions, Option<Written>), StoreError> {
         let Store {
             connection, random, ..
         } = self;

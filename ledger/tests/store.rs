@@ -1,5 +1,10 @@
 //! Appending, and what a store refuses.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
 mod make;
 
 use docket_ledger::entry::{Class, Leaf, Part, commitment};

@@ -1,4 +1,8 @@
 //! Stores and entries for the tests of this crate.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use docket_ledger::entry::{Class, NewEntry};
