@@ -1,1 +1,56 @@
-fn main() {}
+//! `docket-webhook`, the witness: sees every review of a governed write, always
+//! allows it at once, and swears to what it saw in the answer's audit annotation.
+//!
+//! It keeps nothing on disk and waits for nobody. From the socket to the answer:
+//!
+//! ```text
+//!  serve ──▶ body ──▶ answer ──▶ (docket_record: review, testimony)
+//!  accept,   bounded   the only      │ remembers, in bounded memory
+//!  TLS, cap  reading   verdict:      ├─▶ exhibits      the object, for the reporter
+//!                      allowed       └─▶ collections   last object of a deletecollection
+//! ```
+//!
+//! `tls` and `keys` follow their files, `handout` and `admin` are the other two
+//! listeners, `run` starts and drains all of it.
+
+mod admin;
+mod answer;
+mod args;
+mod body;
+mod collections;
+mod connections;
+mod exhibits;
+mod handout;
+mod keys;
+mod labels;
+mod metrics;
+mod reload;
+mod run;
+mod serve;
+mod tls;
+mod witness;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    args.log.start();
+    // Before any TLS configuration is made: rustls asks for it then.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    match run::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the witness ends: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Plain HTTP for the kubelet and Prometheus.
+
+use crate::connections::Connections;
+use crate::labels::Part;
+use crate::witness::Witness;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use std::sync::Arc;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone)]
+struct Admin {
+    witness: Arc<Witness>,
+    doors: Arc<[(Part, Arc<Connections>)]>,
+}
+
+/// `/healthz`: the process runs. `/readyz`: it can swear. `/metrics`.
+pub fn router(witness: Arc<Witness>, doors: Vec<(Part, Arc<Connections>)>) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Admin {
+            witness,
+            doors: doors.into(),
+        })
+}
+
+async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
+    match admin.witness.not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    let page = admin.witness.metrics.page(&admin.witness, &admin.doors);
+    ([(CONTENT_TYPE, OPENMETRICS)], page)
+}

@@ -1,0 +1,262 @@
+//! The answer to a review: allowed, at once, whatever it was; with a testimony if it
+//! could be read and there is a key to swear with.
+//!
+//! Never a denial, never a patch, never `Retry-After`: kube-apiserver would call again.
+
+use crate::body::{self, Read};
+use crate::collections::{Reviewed, Whose};
+use crate::labels::{Cause, Hook, Operation, Outcome};
+use crate::witness::Witness;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use axum::routing::post;
+use axum::{Router, response::IntoResponse};
+use bytes::Bytes;
+use docket_record::denial::Context;
+use docket_record::review::{self, Review};
+use docket_record::testimony::{FINAL, Testimony, WITNESS};
+use jiff::Timestamp;
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Above this a body is worth telling the runtime that this thread is busy for a while.
+const LONG_READ: usize = 1 << 20;
+/// Longest name part of an annotation's key.
+const KEY_LIMIT: usize = 63;
+
+/// The two hooks.
+pub fn router(witness: Arc<Witness>) -> Router {
+    Router::new()
+        .route("/mutate", post(mutate))
+        .route("/validate", post(validate))
+        .with_state(witness)
+}
+
+async fn mutate(State(witness): State<Arc<Witness>>, request: Request) -> Response {
+    answer(&witness, Hook::Witness, request.into_body()).await
+}
+
+async fn validate(State(witness): State<Arc<Witness>>, request: Request) -> Response {
+    answer(&witness, Hook::Final, request.into_body()).await
+}
+
+async fn answer(witness: &Witness, hook: Hook, body: Body) -> Response {
+    let began = Instant::now();
+    let answer = match body::read(body, &witness.bodies, witness.body_timeout).await {
+        Read::Whole(held) if held.bytes.len() > LONG_READ => {
+            tokio::task::block_in_place(|| consider(witness, hook, &held.bytes))
+        }
+        Read::Whole(held) => consider(witness, hook, &held.bytes),
+        Read::Head(head, short) => unreadable(witness, hook, short.into(), &head),
+    };
+    witness.metrics.took(hook, began.elapsed());
+    let mut response = Body::from(answer).into_response();
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Reads and swears; a fault of ours is an answer without testimony, not a lost call.
+fn consider(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
+    guarded(|| swear(witness, hook, body)).unwrap_or_else(|| {
+        tracing::error!(hook = ?hook, bytes = body.len(), "a review made the witness panic; it was allowed");
+        unreadable(witness, hook, Cause::Panic, body)
+    })
+}
+
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // What `work` touches besides its own values is locks that hold valid values between
+    // any two statements, and counters.
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+fn unreadable(witness: &Witness, hook: Hook, cause: Cause, body: &[u8]) -> Vec<u8> {
+    witness.metrics.unreadable(hook, cause);
+    let uid = guarded(|| review::find_uid(body)).unwrap_or(Cow::Borrowed(""));
+    review::answer(&uid, "", None)
+}
+
+fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
+    let review = match Review::parse(body) {
+        Ok(review) => review,
+        Err(error) => return unreadable(witness, hook, error.into(), body),
+    };
+    if !is_key(&review.uid) {
+        witness.metrics.unreadable(hook, Cause::Uid);
+        return review::answer(&review.uid, &review.api_version, None);
+    }
+    let time = Timestamp::now();
+    let collection = review.is_collection();
+    if collection {
+        witness
+            .collections
+            .remember(whose(&review), reviewed(&review, time));
+    }
+    let operation = Operation::of(&review.operation);
+    let plain = |outcome| {
+        witness.metrics.answered(hook, operation, outcome);
+        review::answer(&review.uid, &review.api_version, None)
+    };
+    let keys = witness.keys.load();
+    // Looked at first: a number is only given to a testimony that is certain to follow.
+    let Some(key_id) = keys.newest() else {
+        return plain(Outcome::Keyless);
+    };
+    let testimony = Testimony {
+        key_id: key_id.to_owned(),
+        process: witness.process.clone(),
+        number: (!collection).then(|| witness.next_number()),
+        time,
+        operation: review.operation.clone().into_owned(),
+        dry_run: review.dry_run,
+        old_uid: if collection {
+            String::new()
+        } else {
+            review.old.uid.clone().into_owned()
+        },
+        context: if collection {
+            Context::default()
+        } else {
+            context(witness, hook, &review)
+        },
+        generated_name: match hook {
+            Hook::Witness => String::new(),
+            Hook::Final => review.generated_name().to_owned(),
+        },
+        exhibit: if collection {
+            (0, String::new())
+        } else {
+            exhibit(witness, &review, body)
+        },
+    };
+    let name = match hook {
+        Hook::Witness => WITNESS,
+        Hook::Final => FINAL,
+    };
+    let bound = review.bound(&witness.config.cluster, name);
+    let Some(sworn) = keys.sign(&testimony, &bound) else {
+        return plain(Outcome::Keyless);
+    };
+    let outcome = if collection {
+        Outcome::Collection
+    } else {
+        Outcome::Sworn
+    };
+    witness.metrics.answered(hook, operation, outcome);
+    review::answer(
+        &review.uid,
+        &review.api_version,
+        Some((review.annotation_key(), &sworn)),
+    )
+}
+
+/// Krate's terms; from the validating hook only what the mutating one did not swear to.
+fn context(witness: &Witness, hook: Hook, review: &Review<'_>) -> Context {
+    let context = review.context(&witness.config);
+    // The name is not there yet in the mutating phase if the API server makes it.
+    let name = if review.new.generate_name.is_empty() {
+        &review.name
+    } else {
+        &review.new.generate_name
+    };
+    let request = (
+        (
+            &review.operation,
+            &review.group,
+            &review.resource,
+            &review.subresource,
+        ),
+        (&review.namespace, name, &review.username),
+    );
+    let facts = (
+        (
+            &context.org,
+            &context.repository,
+            &context.pull_request,
+            &context.run,
+        ),
+        (&context.environment, &context.surface, context.claimed),
+    );
+    match hook {
+        Hook::Witness => witness.sworn.note(request, facts),
+        Hook::Final if witness.sworn.said(request, facts) => return Context::default(),
+        Hook::Final => {}
+    }
+    context
+}
+
+/// Keeps the object, and gives its length and digest.
+fn exhibit(witness: &Witness, review: &Review<'_>, body: &Bytes) -> (u64, String) {
+    // What a DELETE is about is the object as it was.
+    let object = match &*review.operation {
+        "CREATE" | "UPDATE" => review.object,
+        "DELETE" => review.old_object,
+        // The command line of an exec: nothing in it tells a secret from a word.
+        _ => None,
+    };
+    let secret = review.kind == "Secret" || review.resource == "secrets";
+    let Some(object) = object.filter(|object| object.len() > 2 && !secret) else {
+        return (0, String::new());
+    };
+    if !witness.exhibits.keep(&review.uid, body, object) {
+        return (0, String::new());
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, object);
+    let head = digest.as_ref().get(..8).unwrap_or_default();
+    (object.len() as u64, data_encoding::HEXLOWER.encode(head))
+}
+
+fn whose<'a>(review: &'a Review<'_>) -> Whose<'a> {
+    Whose {
+        user: &review.username,
+        group: &review.group,
+        resource: &review.resource,
+        namespace: &review.namespace,
+    }
+}
+
+fn reviewed(review: &Review<'_>, time: Timestamp) -> Reviewed {
+    Reviewed {
+        name: review.old.name.clone().into_owned(),
+        uid: review.old.uid.clone().into_owned(),
+        review_uid: review.uid.clone().into_owned(),
+        time,
+    }
+}
+
+/// True if the API server would take it as the name part of an annotation's key.
+fn is_key(uid: &str) -> bool {
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    uid.len() <= KEY_LIMIT
+        && ends(uid.as_bytes().first())
+        && ends(uid.as_bytes().last())
+        && uid
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_answer_without_testimony() {
+        assert_eq!(guarded(|| 1), Some(1));
+        let caught = guarded(|| -> Vec<u8> { panic!("a fault of ours") });
+        assert_eq!(caught, None);
+    }
+
+    #[test]
+    fn only_what_can_be_an_annotation_key_is_sworn_to() {
+        assert!(is_key("0df28fbd-5f5f-11e8-bc74-36e6bb280816"));
+        for bad in ["", "-a", "a-", "a/b", "ü", "a b", &"a".repeat(64)] {
+            assert!(!is_key(bad), "{bad:?}");
+        }
+    }
+}
