@@ -203,7 +203,14 @@ fn surface_of(config: &Config, group: &str, resource: &str) -> &'static str {
     }
 }
 
-fn name_itself(context: &mut Context, config: &Config, group: &str, resource: &str, name: &str) {
+/// Puts the object's own name where it is one of Krate's terms.
+pub fn name_itself(
+    context: &mut Context,
+    config: &Config,
+    group: &str,
+    resource: &str,
+    name: &str,
+) {
     if group != config.krate_group || name.is_empty() {
         return;
     }
@@ -341,58 +348,65 @@ impl Speaker<'_> {
         namespace: &str,
         name: &str,
     ) -> Context {
-        let Some(said) = self.old.or(self.new) else {
-            return context_without_object(config, group, resource, namespace, name);
-        };
         let prefix = config.label_prefix.as_str();
-        let from_namespace = value(org_of_namespace(namespace, config));
-        let first = |options: [String; 3]| {
-            options
-                .into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or_default()
+        // Each from the stored object, else from the new one; and whether the latter.
+        let first = |from: &dyn Fn(&Said<'_>) -> [String; 3]| {
+            let find = |said: &Said<'_>| from(said).into_iter().find(|text| !text.is_empty());
+            let stored = self.old.and_then(find);
+            let claimed = stored.is_none();
+            let found = stored.or_else(|| self.new.and_then(find));
+            let claimed = claimed && found.is_some();
+            (found.unwrap_or_default(), claimed)
         };
-        let own_org = first([
-            reference(said.organization),
-            said.label(prefix, "org"),
-            String::new(),
-        ]);
-        let mut context = Context {
-            org: if from_namespace.is_empty() {
-                own_org
-            } else {
-                from_namespace.clone()
-            },
-            repository: first([
+        let (own_org, org_claimed) = first(&|said| {
+            [
+                reference(said.organization),
+                said.label(prefix, "org"),
+                String::new(),
+            ]
+        });
+        let (repository, repository_claimed) = first(&|said| {
+            [
                 reference(said.repository),
                 said.label(prefix, "repository"),
                 said.label("", "repository"),
-            ]),
-            pull_request: first([
-                reference(said.pull_request),
-                said.label(prefix, "pullrequest"),
-                said.label("", "pullrequest"),
-            ]),
-            run: first([
-                reference(said.pipeline),
-                said.label(prefix, "run"),
-                said.label("", "pipeline"),
-            ]),
-            environment: first([
-                reference(said.environment),
-                said.label(prefix, "environment"),
-                said.label("", "environment"),
-            ]),
+            ]
+        });
+        let by_namespace = value(org_of_namespace(namespace, config));
+        let org_is_own = by_namespace.is_empty();
+        let mut context = Context {
+            org: if org_is_own { own_org } else { by_namespace },
+            repository,
+            pull_request: first(&|said| {
+                [
+                    reference(said.pull_request),
+                    said.label(prefix, "pullrequest"),
+                    said.label("", "pullrequest"),
+                ]
+            })
+            .0,
+            run: first(&|said| {
+                [
+                    reference(said.pipeline),
+                    said.label(prefix, "run"),
+                    said.label("", "pipeline"),
+                ]
+            })
+            .0,
+            environment: first(&|said| {
+                [
+                    reference(said.environment),
+                    said.label(prefix, "environment"),
+                    said.label("", "environment"),
+                ]
+            })
+            .0,
             surface: surface_of(config, group, resource).to_owned(),
             claimed: false,
         };
-        let claims_repository = !context.repository.is_empty();
         name_itself(&mut context, config, group, resource, name);
-        let only_claimed = self.old.is_none();
-        let own_name = group == config.krate_group && resource == "repositories";
-        context.claimed = only_claimed
-            && ((from_namespace.is_empty() && !context.org.is_empty())
-                || (claims_repository && !own_name));
+        let named_itself = group == config.krate_group && resource == "repositories";
+        context.claimed = (org_is_own && org_claimed) || (repository_claimed && !named_itself);
         context
     }
 }
@@ -419,3 +433,6 @@ fn reference(token: Option<Token<'_>>) -> String {
     let text = cursor.value().ok().and_then(Token::text);
     text.as_deref().map(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ impl Rules {
         if SECRET_KINDS.contains(&kind.as_str()) {
             return None;
         }
-        if let Some(metadata) = value["metadata"].as_object_mut() {
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
                 annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
@@ -139,7 +139,7 @@ impl Rules {
         }
         // The console puts the values themselves there.
         if kind == "AgentSecretGrant"
-            && let Some(data) = value["spec"].get_mut("data")
+            && let Some(data) = value.pointer_mut("/spec/data")
         {
             *data = REDACTED.into();
         }
@@ -257,10 +257,9 @@ impl<'de> Visitor<'de> for Place<'_> {
         // Lists have no field of their own in a path, but they count as a level.
         self.path.push(String::new());
         loop {
-            let mut path = self.path.clone();
             let place = Place {
                 rules: self.rules,
-                path: &mut path,
+                path: &mut *self.path,
                 secret: self.secret,
             };
             match from.next_element_seed(place)? {
@@ -295,6 +294,14 @@ impl<'de> Visitor<'de> for Place<'_> {
             };
             self.path.pop();
             map.insert(key, value);
+        }
+        // A variable of a container: the secret's name is a value, its value is not.
+        let named_secret = map
+            .get("name")
+            .and_then(Value::as_str)
+            .is_some_and(is_secret_field);
+        if named_secret && map.get("value").is_some_and(|value| !value.is_null()) {
+            map.insert("value".to_owned(), REDACTED.into());
         }
         Ok(map.into())
     }

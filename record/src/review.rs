@@ -283,3 +283,6 @@ fn quote(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(b"\"\"");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 
 use super::{Law, Owed, by, doubt, doubted, hold_against};
 use crate::denial::Attribution;
-use crate::policies::Policy;
 
 /// What a Kyverno webhook serves, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +91,13 @@ pattern!(
 pub(super) fn hook(name: &str) -> Option<Hook<'_>> {
     if let Some(found) = HOOK.captures(name) {
         let first = found.get(1)?.as_str();
-        let (_, family) = FAMILIES.iter().find(|(prefix, _)| *prefix == first)?;
-        return Some(Hook {
-            family: *family,
-            only: found.get(2).map(|only| only.as_str()),
-        });
+        if let Some((_, family)) = FAMILIES.iter().find(|(prefix, _)| *prefix == first) {
+            let only = found.get(2).map(|only| only.as_str());
+            return Some(Hook {
+                family: *family,
+                only,
+            });
+        }
     }
     OWN.is_match(name).then_some(Hook {
         family: Family::Own,
@@ -188,10 +189,10 @@ pub(super) fn refused(
                         .any(|policy| policy.enforces && policy.covers(&law.target)))
         });
     }
-    let readings = if crowded {
-        2
+    let (readings, openings) = if crowded {
+        (Readings::Several, openings)
     } else {
-        count_readings(said, &openings, kinds, law)
+        read(said, openings, kinds, law)
     };
     let mut all = Vec::new();
     for (index, opening) in openings.iter().enumerate() {
@@ -202,13 +203,13 @@ pub(super) fn refused(
             ..of_hook()
         };
         match readings {
-            1 => {}
-            0 => doubt(&mut attribution, "no policy, as known, has this message"),
-            _ if index == 0 => doubt(
+            Readings::One => {}
+            Readings::None => doubt(&mut attribution, "no policy, as known, has this message"),
+            Readings::Several if index == 0 => doubt(
                 &mut attribution,
                 "the text has several readings: all begin with this policy, its message may go on",
             ),
-            _ => doubt(
+            Readings::Several => doubt(
                 &mut attribution,
                 "the text has several readings: this may be part of another policy's message",
             ),
@@ -222,33 +223,69 @@ pub(super) fn refused(
     all
 }
 
-/// In how many ways the text can be cut at these openings, counted up to 2: each part
-/// must be something that its policy can say. One opening leaves one way.
-fn count_readings(said: &str, openings: &[Opening<'_>], kinds: &[&str], law: &Law<'_>) -> u8 {
-    let ends = |index: usize| openings.get(index).map_or(said.len(), |opening| opening.at);
-    let can_say = |opening: &Opening<'_>, message: &str| {
-        // An error's text is not the author's; and what is not known may say anything.
-        let known: Vec<&Policy> = law
+/// In how many ways a text can be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readings {
+    None,
+    One,
+    Several,
+}
+
+/// Weighs all ways to cut the text at these openings; in each, every part must be
+/// something that its policy can say. Gives back the openings that some way uses; all of
+/// them if there is no way at all.
+fn read<'a>(
+    said: &str,
+    openings: Vec<Opening<'a>>,
+    kinds: &[&str],
+    law: &Law<'_>,
+) -> (Readings, Vec<Opening<'a>>) {
+    let count = openings.len();
+    let can_say = |from: usize, to: usize| {
+        let opening = &openings[from];
+        let end = openings.get(to).map_or(said.len(), |next| next.at);
+        let mut known = law
             .policies
             .named(kinds, opening.policy, law.target.namespace)
-            .collect();
+            .peekable();
+        // An error's text is not the author's; and what is not known may say anything.
         !opening.failed
             || !law.policies.synced
-            || known.is_empty()
-            || known.iter().any(|policy| policy.can_say(message))
+            || known.peek().is_none()
+            || known.any(|policy| policy.can_say(&said[opening.message..end]))
     };
-    // ways[i]: in how many ways the text from opening i on can be read.
-    let mut ways = vec![0u8; openings.len() + 1];
-    ways[openings.len()] = 1;
-    for from in (0..openings.len()).rev() {
-        for to in from + 1..=openings.len() {
-            let message = &said[openings[from].message..ends(to)];
-            if ways[to] > 0 && can_say(&openings[from], message) {
+    // ways[i]: in how many ways the text from opening i on can be read, counted to 2.
+    let mut ways = vec![0u8; count + 1];
+    ways[count] = 1;
+    let mut used = vec![false; count];
+    for from in (0..count).rev() {
+        for to in from + 1..=count {
+            if ways[to] > 0 && can_say(from, to) {
                 ways[from] = (ways[from] + ways[to]).min(2);
             }
         }
     }
-    ways[0]
+    if ways.first().is_none_or(|ways| *ways == 0) {
+        return (Readings::None, openings);
+    }
+    used[0] = true;
+    for from in 0..count {
+        for to in from + 1..count {
+            if used[from] && ways[to] > 0 && can_say(from, to) {
+                used[to] = true;
+            }
+        }
+    }
+    let readings = if ways[0] == 1 {
+        Readings::One
+    } else {
+        Readings::Several
+    };
+    let kept = openings
+        .into_iter()
+        .zip(used)
+        .filter_map(|(one, used)| used.then_some(one));
+    (readings, kept.collect())
 }
 
 /// Refused by a MutatingPolicy that failed: `Resource: …, Errors: [Policy p: failed …]`.

@@ -12,8 +12,9 @@ use std::fmt;
 
 /// Longest annotation value kept; ours are shorter, and a value that is cut can't verify.
 const ANNOTATION_LIMIT: usize = 1024;
-/// Most annotations kept. One request in a hundred passes leaves two hundred.
-const ANNOTATIONS: usize = 4096;
+/// Most annotations kept of each of our hooks, and of all others together, so that none
+/// can crowd out another. One request in a hundred passes leaves a hundred of each.
+const ANNOTATIONS: usize = 2048;
 /// Most causes, groups and addresses kept.
 const LIST: usize = 64;
 /// Longest kept group or address.
@@ -397,19 +398,28 @@ struct Annotations {
     others: u32,
 }
 
-/// The annotations that Docket reads. Others (pod security, latency, policies' own)
-/// are counted.
-fn is_read(key: &str) -> bool {
+/// Which budget an annotation counts against; `None` for those that Docket does not read
+/// (pod security, latency, policies' own).
+fn budget(key: &str) -> Option<usize> {
     let under = |hook: &str| {
         key.strip_prefix(hook)
             .is_some_and(|rest| rest.starts_with('/'))
     };
-    under(WITNESS)
-        || under(FINAL)
-        || key.starts_with("failed-open.")
-        || key.starts_with("mutation.webhook.admission.k8s.io/")
-        || key.starts_with("validation.policy.admission.k8s.io/")
-        || key.starts_with("authorization.k8s.io/")
+    let marks = [
+        "failed-open.",
+        "mutation.webhook.admission.k8s.io/",
+        "validation.policy.admission.k8s.io/",
+        "authorization.k8s.io/",
+    ];
+    if key.len() > 512 {
+        None
+    } else if under(WITNESS) {
+        Some(0)
+    } else if under(FINAL) {
+        Some(1)
+    } else {
+        marks.iter().any(|mark| key.starts_with(mark)).then_some(2)
+    }
 }
 
 impl<'de> Deserialize<'de> for Annotations {
@@ -428,9 +438,11 @@ impl<'de> Deserialize<'de> for Annotations {
 
             fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Annotations, A::Error> {
                 let mut all = Annotations::default();
+                let mut kept = [0; 3];
                 while let Some(key) = from.next_key::<Key>()? {
                     match key.0 {
-                        Some(key) if all.kept.len() < ANNOTATIONS => {
+                        Some((budget, key)) if kept[budget] < ANNOTATIONS => {
+                            kept[budget] += 1;
                             all.kept.insert(key, from.next_value::<Value>()?.0);
                         }
                         _ => {
@@ -442,13 +454,11 @@ impl<'de> Deserialize<'de> for Annotations {
                 Ok(all)
             }
         }
-        struct Key(Option<String>);
+        struct Key(Option<(usize, String)>);
         impl<'de> Deserialize<'de> for Key {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 from.deserialize_str(With(|key: &str| {
-                    Key(Some(key)
-                        .filter(|key| is_read(key) && key.len() <= 512)
-                        .map(str::to_owned))
+                    Key(budget(key).map(|budget| (budget, key.to_owned())))
                 }))
             }
         }

@@ -143,15 +143,17 @@ impl<'a> Case<'a> {
             .flatten()
             .map(|testimony| &testimony.context)
             .find(|context| **context != Context::default());
-        said.cloned().unwrap_or_else(|| {
-            krate::context_without_object(
-                self.bench.config,
-                &object.api_group,
-                &object.resource,
-                &object.namespace,
-                name,
-            )
-        })
+        let config = self.bench.config;
+        let (group, resource) = (&object.api_group, &object.resource);
+        match said {
+            Some(said) => {
+                let mut context = said.clone();
+                // The witness spoke before a name was generated.
+                krate::name_itself(&mut context, config, group, resource, name);
+                context
+            }
+            None => krate::context_without_object(config, group, resource, &object.namespace, name),
+        }
     }
 
     fn object_uid(&self, object: &ObjectRef) -> String {

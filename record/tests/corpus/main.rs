@@ -1,0 +1,55 @@
+//! Every file of the fuzz targets' corpora, through the same functions, on stable.
+
+mod parsers;
+
+use std::fs;
+use std::path::Path;
+
+fn run(target: &str, parse: fn(&[u8])) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/corpus")
+        .join(target);
+    let files = fs::read_dir(&directory).unwrap_or_else(|why| panic!("{directory:?}: {why}"));
+    let mut seen = 0;
+    for file in files {
+        let path = file.expect("a directory entry").path();
+        let bytes = fs::read(&path).unwrap_or_else(|why| panic!("{path:?}: {why}"));
+        parse(&bytes);
+        // And torn at each byte, up to a bound: most trouble lies at an early end.
+        for end in 0..bytes.len().min(4096) {
+            parse(&bytes[..end]);
+        }
+        seen += 1;
+    }
+    assert!(seen > 0, "{directory:?} is empty");
+}
+
+#[test]
+fn the_corpus_of_audit_events_holds() {
+    run("audit_event", parsers::audit_event);
+}
+
+#[test]
+fn the_corpus_of_lists_holds() {
+    run("audit_list", parsers::audit_list);
+}
+
+#[test]
+fn the_corpus_of_testimonies_holds() {
+    run("testimony", parsers::testimony);
+}
+
+#[test]
+fn the_corpus_of_reviews_holds() {
+    run("review", parsers::review);
+}
+
+#[test]
+fn the_corpus_of_denial_texts_holds() {
+    run("attribution", parsers::attribution);
+}
+
+#[test]
+fn the_corpus_of_policies_holds() {
+    run("policy", parsers::policy);
+}

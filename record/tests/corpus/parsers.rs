@@ -1,0 +1,116 @@
+//! One function for each parser that reads bytes others wrote. The fuzz targets and the
+//! test over their corpora run exactly these.
+
+use docket_record::attribution::{Law, attribute};
+use docket_record::audit::{AuditEvent, Cut, Status, glance, split_list};
+use docket_record::policies::{Policy, PolicyList, Target};
+use docket_record::redact::{Rules, clean_text};
+use docket_record::review::{Review, answer, find_uid};
+use docket_record::testimony::{Bound, Keys, Testimony, WITNESS};
+use docket_record::verdict::refusal;
+
+/// An audit event: what is read can be kept, and keeping it is bounded.
+pub fn audit_event(bytes: &[u8]) {
+    if let Ok(event) = AuditEvent::parse(bytes) {
+        assert!(event.audit_id.text.len() <= Cut::LIMIT);
+        assert_eq!(event.kept(), event.kept());
+    }
+}
+
+/// A list: every item is either read or put aside by itself.
+pub fn audit_list(bytes: &[u8]) {
+    if let Ok(items) = split_list(bytes) {
+        for item in items {
+            if let Ok(event) = AuditEvent::parse(item.get().as_bytes()) {
+                assert_eq!(glance(item), Some(event.glance()));
+            }
+        }
+    }
+}
+
+/// An annotation: nothing that we did not sign holds.
+pub fn testimony(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let keys = Keys::from_entries([("k1", "5a".repeat(32))]).expect("a key in the form");
+    let bound = Bound {
+        cluster: "fuzz",
+        hook: WITNESS,
+        uid: "u",
+        group: "g",
+        resource: "r",
+        subresource: "",
+        namespace: "n",
+        name_sha256: [0; 32],
+        user_sha256: [0; 32],
+    };
+    assert!(keys.verify(text, &bound).is_err());
+    if let Some(read) = Testimony::read(text)
+        && let Some(signed) = keys.sign(&read, &bound)
+    {
+        assert!(keys.verify(&signed, &bound).is_ok());
+    }
+}
+
+/// A review: what is found lies inside the body, and there is always an answer.
+pub fn review(bytes: &[u8]) {
+    let uid = find_uid(bytes);
+    let answer = answer(&uid, "", Some(("k", "v")));
+    assert!(serde_json::from_slice::<serde_json::Value>(&answer).is_ok());
+    if let Ok(review) = Review::parse(bytes) {
+        for object in [review.object, review.old_object].into_iter().flatten() {
+            assert!(bytes.as_ptr_range().contains(&object.as_ptr()));
+            drop(Rules::default().redact(object));
+        }
+    }
+}
+
+/// A denial's text: at least one attribution, and what is exact has no doubt.
+pub fn attribution(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let policy = |name: &str| Policy {
+        kind: "ValidatingPolicy".into(),
+        name: name.into(),
+        enforces: true,
+        covers: vec![("*".into(), "*".into())],
+        ..Policy::default()
+    };
+    let policies = PolicyList {
+        policies: vec![policy("a"), policy("b")],
+        synced: true,
+    };
+    let message = Cut::at(&text, Cut::MESSAGE_LIMIT);
+    let law = Law {
+        policies: &policies,
+        target: Target::default(),
+        cut: message.whole.is_some(),
+    };
+    let owed = attribute(
+        &refusal(&Status {
+            message: Some(message),
+            ..Status::default()
+        }),
+        &law,
+    );
+    assert!(!owed.is_empty());
+    for one in owed {
+        let exact = one.attribution.grade == Some(docket_record::denial::Grade::Exact);
+        assert_eq!(exact, one.attribution.doubt.is_empty());
+        assert!(clean_text(&one.message, 100).len() <= 100);
+    }
+}
+
+/// A policy object: what is read is named.
+pub fn policy(bytes: &[u8]) {
+    if let Ok(object) = serde_json::from_slice(bytes)
+        && let Some(policy) = Policy::from_object(&object)
+    {
+        assert!(!policy.name.is_empty());
+        let mut list = PolicyList {
+            policies: vec![policy],
+            synced: true,
+        };
+        list.bind(&[object]);
+    }
+}
