@@ -283,8 +283,9 @@ fn rows_removed_added_or_swapped_in_any_table_are_found() {
             "{table}: hardly anything removed: {counts:?}"
         );
         assert!(counts[1] > 3, "{table}: hardly anything added: {counts:?}");
+        let few = table == "head" || table == "tile";
         assert!(
-            counts[2] > 3 || table == "head",
+            counts[2] > 3 || few,
             "{table}: hardly anything swapped: {counts:?}"
         );
     }
@@ -293,7 +294,8 @@ fn rows_removed_added_or_swapped_in_any_table_are_found() {
 #[test]
 fn tiles_that_change_places_are_found() {
     let (_directory, path, original) = bytes(520);
-    let swap = "UPDATE tile SET hashes = (SELECT hashes FROM tile t WHERE t.idx = 1 - tile.idx)";
+    let swap = "UPDATE tile SET hashes = other.hashes \
+                FROM (SELECT idx, hashes FROM tile ORDER BY idx) other WHERE other.idx <> tile.idx";
     assert!(change(&path, &original, swap));
     let report = check(&path);
     let places: Vec<&str> = report
