@@ -1,3 +1,32 @@
-//! The reporter, but for its process: tests of other rooms drive its doors from here.
+//! The reporter: audit events in, ledger entries out, and the doors to read them.
+//!
+//! ```text
+//!  /audit, audit log ─▶ sources ─▶ writer (one thread) ─▶ intake ─▶ ledger
+//!                         │ record::examine                           │
+//!        policies (watch) ┘          Events (publish) ◀───────────────┤
+//!                                    doors (REST)     ◀───────────────┘
+//! ```
+//!
+//! [`intake`] and [`numbers`] are the deciding core: synchronous, without clock or
+//! network. [`run`] puts the parts together, watches them and takes them apart.
 
+pub mod args;
 pub mod doors;
+#[cfg(test)]
+#[path = "../tests/events/mod.rs"]
+mod events;
+pub mod gaps;
+mod health;
+pub mod intake;
+mod keys;
+mod metrics;
+pub mod numbers;
+mod publish;
+mod replay;
+pub mod run;
+mod serve;
+mod sources;
+mod tls;
+mod watch;
+mod witness;
+mod writer;

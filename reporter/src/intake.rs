@@ -1,0 +1,441 @@
+//! What arrives becomes entries.
+//!
+//! The one place that decides what is written, and the only caller of
+//! [`Store::append`]. It is synchronous and takes time as an argument: the shell around
+//! it brings bytes, clocks and threads, a simulation can bring its own.
+//!
+//! What it remembers beyond one call is either in the store (numbers, positions of the
+//! sources, in the same transaction as the entries) or a bounded help ([`Recent`]) whose
+//! loss costs nothing but a second look at a batch. After a failed commit the whole
+//! [`Intake`] is thrown away and loaded again, so memory never runs ahead of the disk.
+
+use crate::gaps::{Amendment, Gap, json};
+use crate::numbers::{Arrived, Seen};
+use docket_ledger::entry::{Class, NewEntry};
+use docket_ledger::store::{Batch, Store, StoreError};
+use docket_record::denial::{DenialId, Record, TestimonyState, Verdict};
+use docket_record::examine::{Counted, Finding, Outcome, Sworn};
+use docket_record::testimony::Process;
+use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+/// State row: when this ledger began. Processes that are older have a baseline.
+const BEGAN: &str = "intake/began";
+/// State rows: the numbers of one process, `numbers/<started>/<instance>`.
+const NUMBERS: &str = "numbers/";
+/// Events (and testimonies) remembered in each of two generations.
+const REMEMBERED: usize = 65_536;
+/// Failed-open events of our own hooks remembered, to be named in gaps.
+const FAILED_OPEN: usize = 1024;
+
+/// What one source brings at once.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival {
+    /// Events, examined.
+    pub findings: Vec<Finding>,
+    /// How many more there were that are none of ours.
+    pub not_governed: u64,
+    /// What the source knows that it lost or could not read.
+    pub gaps: Vec<Gap>,
+    /// What the source learned about earlier gaps.
+    pub amendments: Vec<Amendment>,
+    /// What witnesses said of themselves: process and last number given.
+    pub polled: Vec<(Process, u64)>,
+    /// The source's own progress; written with the entries or not at all.
+    pub state: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// What became of it, for the metrics. Keys are label values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Events by what they were.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Annotations under our hooks' names, by what they were worth.
+    pub testimonies: BTreeMap<&'static str, u64>,
+    /// Gaps by cause, as told; the ledger keeps each id once.
+    pub gaps: BTreeMap<&'static str, u64>,
+    /// Events that say our own hook failed open: `timeout` (504, any client can cause
+    /// it) or `outage`.
+    pub failed_open: BTreeMap<&'static str, u64>,
+    /// New entries.
+    pub appended: u64,
+    /// Tree size afterwards, if something was written.
+    pub size: Option<u64>,
+}
+
+/// Two generations of a map: bounded, and the newest half is always complete.
+struct Recent<V> {
+    young: HashMap<[u8; 16], V>,
+    old: HashMap<[u8; 16], V>,
+}
+
+impl<V> Recent<V> {
+    fn new() -> Recent<V> {
+        Recent {
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }
+    }
+
+    fn get(&self, key: &[u8; 16]) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn put(&mut self, key: [u8; 16], value: V) {
+        if self.young.len() >= REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+fn short(bytes: &[u8]) -> [u8; 16] {
+    let mut key = [0; 16];
+    key.copy_from_slice(&bytes[..16]);
+    key
+}
+
+/// The event that brought a testimony first.
+#[derive(Clone)]
+struct Bearer {
+    event: DenialId,
+    /// Id of its record, if it made one.
+    record: Option<String>,
+}
+
+/// The deciding core.
+pub struct Intake {
+    wait: SignedDuration,
+    began: i64,
+    numbers: BTreeMap<Process, Seen>,
+    dirty: BTreeSet<Process>,
+    events: Recent<()>,
+    testimonies: Recent<Bearer>,
+    failed_open: VecDeque<Timestamp>,
+}
+
+impl Intake {
+    /// Take up what the store knows.
+    ///
+    /// # Errors
+    /// If the store can't be read or written.
+    pub fn load(
+        store: &mut Store,
+        wait: SignedDuration,
+        now: Timestamp,
+    ) -> Result<Intake, StoreError> {
+        let began = match store.state(BEGAN)?.and_then(|bytes| parse_millis(&bytes)) {
+            Some(began) => began,
+            None => {
+                let began = now.as_millisecond();
+                let row = (BEGAN.to_owned(), Some(began.to_string().into_bytes()));
+                store.append(
+                    &Batch {
+                        entries: Vec::new(),
+                        state: vec![row],
+                    },
+                    now,
+                )?;
+                began
+            }
+        };
+        let mut numbers = BTreeMap::new();
+        for (key, value) in store.states(NUMBERS)? {
+            let process = process_of(&key);
+            let seen = serde_json::from_slice(&value).ok();
+            if let (Some(process), Some(seen)) = (process, seen) {
+                numbers.insert(process, seen);
+            } else {
+                tracing::error!(key, "a row of numbers is unreadable and starts anew");
+            }
+        }
+        Ok(Intake {
+            wait,
+            began,
+            numbers,
+            dirty: BTreeSet::new(),
+            events: Recent::new(),
+            testimonies: Recent::new(),
+            failed_open: VecDeque::new(),
+        })
+    }
+
+    /// Decide and write: when this returns, all of it is durable.
+    ///
+    /// # Errors
+    /// Nothing was written; drop this `Intake` and load another.
+    pub fn commit(
+        &mut self,
+        store: &mut Store,
+        arrivals: Vec<Arrival>,
+        now: Timestamp,
+    ) -> Result<Told, StoreError> {
+        let mut told = Told::default();
+        let mut batch = Batch::default();
+        let mut late: BTreeMap<String, (bool, Vec<u64>)> = BTreeMap::new();
+        for arrival in arrivals {
+            if arrival.not_governed > 0 {
+                *told.events.entry(Counted::NotGoverned.label()).or_default() +=
+                    arrival.not_governed;
+            }
+            for finding in arrival.findings {
+                self.event(finding, now, &mut batch, &mut late, &mut told);
+            }
+            for (process, last) in arrival.polled {
+                if self.process(&process).mark(last, now) {
+                    self.dirty.insert(process);
+                }
+            }
+            for gap in &arrival.gaps {
+                *told.gaps.entry(gap.cause.name()).or_default() += 1;
+                batch.entries.push(gap.entry());
+            }
+            batch
+                .entries
+                .extend(arrival.amendments.iter().map(Amendment::entry));
+            batch.state.extend(arrival.state);
+        }
+        for (gap, (closed, numbers)) in late {
+            batch
+                .entries
+                .push(Amendment::late(&gap, closed, numbers, now).entry());
+        }
+        self.write(store, batch, now, told)
+    }
+
+    /// Time passes: numbers that stayed away too long become gaps.
+    ///
+    /// # Errors
+    /// Nothing was written; drop this `Intake` and load another.
+    pub fn tick(&mut self, store: &mut Store, now: Timestamp) -> Result<Told, StoreError> {
+        let mut told = Told::default();
+        let mut batch = Batch::default();
+        for (process, seen) in &mut self.numbers {
+            if !seen.waiting() {
+                continue;
+            }
+            let before = seen.clone();
+            for hole in seen.due(now, self.wait) {
+                let mut gap = Gap::numbers(process, &hole, now);
+                let own = self
+                    .failed_open
+                    .iter()
+                    .filter(|at| (gap.from..=gap.to).contains(at));
+                let own = own.count();
+                if own > 0 {
+                    gap = gap.saying(format!(
+                        "meanwhile {own} events said that our hook failed open: a client with a \
+                         short timeout can cause such a number to stay away"
+                    ));
+                }
+                seen.declared(&hole, &gap.id);
+                *told.gaps.entry(gap.cause.name()).or_default() += 1;
+                batch.entries.push(gap.entry());
+            }
+            if *seen != before {
+                self.dirty.insert(process.clone());
+            }
+        }
+        self.write(store, batch, now, told)
+    }
+
+    /// Numbers that have not come and are not declared yet.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.numbers.values().map(Seen::missing).sum()
+    }
+
+    fn write(
+        &mut self,
+        store: &mut Store,
+        mut batch: Batch,
+        now: Timestamp,
+        mut told: Told,
+    ) -> Result<Told, StoreError> {
+        for process in std::mem::take(&mut self.dirty) {
+            if let Some(seen) = self.numbers.get(&process) {
+                let key = format!("{NUMBERS}{}/{}", process.started, process.instance);
+                batch.state.push((key, Some(json(seen))));
+            }
+        }
+        if batch.entries.is_empty() && batch.state.is_empty() {
+            return Ok(told);
+        }
+        let appended = store.append(&batch, now)?;
+        told.appended = appended
+            .positions
+            .iter()
+            .filter(|place| place.is_ok())
+            .count() as u64;
+        told.size = Some(appended.size);
+        Ok(told)
+    }
+
+    fn event(
+        &mut self,
+        mut finding: Finding,
+        now: Timestamp,
+        batch: &mut Batch,
+        late: &mut BTreeMap<String, (bool, Vec<u64>)>,
+        told: &mut Told,
+    ) {
+        if let Outcome::Counted(Counted::NotGoverned) = finding.outcome {
+            // Other stages of a request carry the same testimonies: not evidence of anything.
+            *told.events.entry(Counted::NotGoverned.label()).or_default() += 1;
+            return;
+        }
+        if self.events.get(&short(&finding.id.0)).is_some() {
+            *told.events.entry("redelivered").or_default() += 1;
+            return;
+        }
+        self.events.put(short(&finding.id.0), ());
+        for refused in &finding.refused {
+            *told.testimonies.entry(refused.label()).or_default() += 1;
+        }
+        if finding.our_hook_failed_open {
+            self.failed_open(&finding, told);
+        }
+        let record = match &finding.outcome {
+            Outcome::Record(record) => Some(record.public.id.clone()),
+            Outcome::Counted(_) => None,
+        };
+        let mut disputed = false;
+        for sworn in &finding.sworn {
+            let bearer = Bearer {
+                event: finding.id,
+                record: record.clone(),
+            };
+            disputed |= self.elsewhere(sworn, bearer, now, batch);
+            if let Some(number) = sworn.testimony.number {
+                let process = &sworn.testimony.process;
+                let arrived = self
+                    .process(process)
+                    .insert(number, sworn.testimony.time, now);
+                match arrived {
+                    Arrived::New => {
+                        self.dirty.insert(process.clone());
+                    }
+                    // Numbers and records are written together. So a number that is here
+                    // although this event's record is not came in another event; and if
+                    // the record is here too, the ledger drops this second one.
+                    Arrived::Again => disputed = true,
+                    Arrived::Below => {}
+                    Arrived::Late { gap, closed } => {
+                        self.dirty.insert(process.clone());
+                        let row = late.entry(gap).or_default();
+                        row.0 |= closed;
+                        row.1.push(number);
+                    }
+                }
+            }
+            *told.testimonies.entry("verified").or_default() += 1;
+        }
+        match finding.outcome {
+            Outcome::Counted(counted) => {
+                *told.events.entry(counted.label()).or_default() += 1;
+            }
+            Outcome::Record(ref mut record) => {
+                *told
+                    .events
+                    .entry(verdict_name(record.public.verdict))
+                    .or_default() += 1;
+                if disputed {
+                    *told.testimonies.entry("disputed").or_default() += 1;
+                    record.public.testimony = TestimonyState::Disputed;
+                }
+                batch.entries.push(entry(record));
+            }
+        }
+    }
+
+    /// True if another event brought this testimony before. Its record is amended.
+    fn elsewhere(
+        &mut self,
+        sworn: &Sworn,
+        bearer: Bearer,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> bool {
+        if sworn.testimony.number.is_none() {
+            // Collections share one key; nothing tells two of them apart.
+            return false;
+        }
+        let key =
+            short(digest(&SHA256, format!("{}/{}", sworn.hook, sworn.uid).as_bytes()).as_ref());
+        match self.testimonies.get(&key) {
+            Some(first) if first.event != bearer.event => {
+                if let Some(record) = &first.record {
+                    batch.entries.push(Amendment::disputed(record, now).entry());
+                }
+                true
+            }
+            Some(_) => false,
+            None => {
+                self.testimonies.put(key, bearer);
+                false
+            }
+        }
+    }
+
+    fn process(&mut self, process: &Process) -> &mut Seen {
+        let began = self.began;
+        self.numbers.entry(process.clone()).or_insert_with(|| {
+            if process.started < began {
+                Seen::from_first()
+            } else {
+                Seen::from_one()
+            }
+        })
+    }
+
+    fn failed_open(&mut self, finding: &Finding, told: &mut Told) {
+        let timeout = match &finding.outcome {
+            Outcome::Record(record) => record.public.code == 504,
+            Outcome::Counted(counted) => *counted == Counted::TimedOut,
+        };
+        let why = if timeout { "timeout" } else { "outage" };
+        *told.failed_open.entry(why).or_default() += 1;
+        if self.failed_open.len() >= FAILED_OPEN {
+            self.failed_open.pop_front();
+        }
+        self.failed_open.push_back(finding.time);
+    }
+}
+
+fn entry(record: &Record) -> NewEntry {
+    NewEntry {
+        id: record.public.id.clone(),
+        class: match record.public.verdict {
+            Verdict::FailedOpen => Class::Pass,
+            Verdict::Denied | Verdict::Unavailable | Verdict::Unknown => Class::Denial,
+        },
+        public: json(&record.public),
+        personal: Some(json(&record.personal)),
+        exhibit: None,
+    }
+}
+
+fn parse_millis(bytes: &[u8]) -> Option<i64> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+fn process_of(key: &str) -> Option<Process> {
+    let (started, instance) = key.strip_prefix(NUMBERS)?.split_once('/')?;
+    Some(Process {
+        instance: instance.to_owned(),
+        started: started.parse().ok()?,
+    })
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Denied => "denied",
+        Verdict::Unavailable => "unavailable",
+        Verdict::Unknown => "unknown",
+        Verdict::FailedOpen => "failed_open",
+    }
+}
+
+#[cfg(test)]
+mod tests;

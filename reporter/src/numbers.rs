@@ -1,0 +1,524 @@
+//! The numbers of one witness process: which came, which never did.
+//!
+//! A witness numbers its testimonies 1, 2, 3 … Every governed audit event brings its
+//! own back, admitted ones too. So a number that stays away is an audit event that never
+//! arrived. This file is pure: time is an argument, nothing is stored or logged.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Runs kept for one process. Above it the oldest holes are declared at once: numbers
+/// that were burnt on purpose must not make this grow without end.
+const MAX_RUNS: usize = 4096;
+/// Declared gaps kept for one process, so that late numbers can close them.
+const MAX_LOST: usize = 1024;
+/// More holes than this in one go become one gap that counts them.
+const MAX_HOLES_APART: usize = 64;
+/// Polls kept while they wait; one each 10 s covers waits of 20 minutes.
+const MAX_MARKS: usize = 128;
+
+/// Numbers `first..=last`, all of which came or were declared missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Run {
+    first: u64,
+    last: u64,
+    /// When `first` and `last` were sworn (microseconds): the window of a neighbouring hole.
+    #[serde(rename = "ft")]
+    first_time: i64,
+    #[serde(rename = "lt")]
+    last_time: i64,
+    /// When the hole before this run was first noticed (milliseconds, our clock).
+    #[serde(rename = "n")]
+    noticed: i64,
+}
+
+/// A gap that was declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Lost {
+    /// Id of the gap entry.
+    id: String,
+    /// Numbers still missing, ascending.
+    open: Vec<(u64, u64)>,
+}
+
+/// What a witness said of itself: it had given `last` when we asked at `at`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    last: u64,
+    at: i64,
+}
+
+/// The numbers of one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Numbers below it are not expected. `None` until the first is seen: the process is
+    /// older than the ledger, and what it swore before is not ours to miss.
+    floor: Option<u64>,
+    runs: Vec<Run>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lost: Vec<Lost>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<Mark>,
+}
+
+/// What the arrival of a number means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// The first time.
+    New,
+    /// It was here before.
+    Again,
+    /// Older than what we account for.
+    Below,
+    /// It was declared missing in this gap.
+    Late {
+        /// Id of the gap entry.
+        gap: String,
+        /// It was the last one missing there.
+        closed: bool,
+    },
+}
+
+/// Numbers that did not come in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// First missing number.
+    pub first: u64,
+    /// Last missing number.
+    pub last: u64,
+    /// How many of `first..=last` are missing.
+    pub count: u64,
+    /// When the number before was sworn; `None` if there is none.
+    pub from: Option<Timestamp>,
+    /// When the number after was sworn, or when the witness told of it.
+    pub to: Timestamp,
+    open: Vec<(u64, u64)>,
+}
+
+fn micros(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+impl Seen {
+    /// A process that started while the ledger was already kept: from 1 on, all count.
+    #[must_use]
+    pub fn from_one() -> Seen {
+        Seen {
+            floor: Some(1),
+            ..Seen::default()
+        }
+    }
+
+    /// A process that is older than the ledger: the first number seen is the baseline.
+    #[must_use]
+    pub fn from_first() -> Seen {
+        Seen::default()
+    }
+
+    /// Take one number, sworn at `sworn`, arriving `now`.
+    pub fn insert(&mut self, number: u64, sworn: Timestamp, now: Timestamp) -> Arrived {
+        let floor = *self.floor.get_or_insert(number);
+        if number < floor {
+            return Arrived::Below;
+        }
+        let next = self.runs.partition_point(|run| run.last < number);
+        if self.runs.get(next).is_some_and(|run| run.first <= number) {
+            return self.reopen(number);
+        }
+        let time = sworn.as_microsecond();
+        let joins_left = next > 0 && self.runs[next - 1].last + 1 == number;
+        let joins_right = self
+            .runs
+            .get(next)
+            .is_some_and(|run| number + 1 == run.first);
+        match (joins_left, joins_right) {
+            (true, true) => {
+                let right = self.runs.remove(next);
+                self.runs[next - 1].last = right.last;
+                self.runs[next - 1].last_time = right.last_time;
+            }
+            (true, false) => {
+                self.runs[next - 1].last = number;
+                self.runs[next - 1].last_time = time;
+            }
+            (false, true) => {
+                self.runs[next].first = number;
+                self.runs[next].first_time = time;
+            }
+            (false, false) => {
+                // Inside a known hole both halves are as old as the hole was.
+                let noticed = self
+                    .runs
+                    .get(next)
+                    .map_or(now.as_millisecond(), |right| right.noticed);
+                let run = Run {
+                    first: number,
+                    last: number,
+                    first_time: time,
+                    last_time: time,
+                    noticed,
+                };
+                self.runs.insert(next, run);
+            }
+        }
+        if let Some(end) = self.runs.last().map(|run| run.last) {
+            self.marks.retain(|mark| mark.last > end);
+        }
+        Arrived::New
+    }
+
+    /// A number inside a run: here before, or declared missing and late.
+    fn reopen(&mut self, number: u64) -> Arrived {
+        for index in 0..self.lost.len() {
+            let open = &mut self.lost[index].open;
+            let at = open.partition_point(|range| range.1 < number);
+            let Some(&(first, last)) = open.get(at) else {
+                continue;
+            };
+            if first > number {
+                continue;
+            }
+            let halves = [(first, number.wrapping_sub(1)), (number + 1, last)];
+            let keep = [first < number, number < last];
+            open.splice(
+                at..=at,
+                (0..2).filter(|&half| keep[half]).map(|half| halves[half]),
+            );
+            let gap = self.lost[index].id.clone();
+            let closed = self.lost[index].open.is_empty();
+            if closed {
+                self.lost.remove(index);
+            }
+            return Arrived::Late { gap, closed };
+        }
+        Arrived::Again
+    }
+
+    /// The witness says that it has given `last` so far. True if that is news.
+    pub fn mark(&mut self, last: u64, now: Timestamp) -> bool {
+        let end = self.runs.last().map_or(0, |run| run.last);
+        if last == 0 || last <= end || self.marks.iter().any(|mark| mark.last >= last) {
+            return false;
+        }
+        if self.marks.len() >= MAX_MARKS {
+            // Keep the oldest ones: they fall due first.
+            self.marks.pop();
+        }
+        self.marks.push(Mark {
+            last,
+            at: now.as_millisecond(),
+        });
+        true
+    }
+
+    /// Holes that have been open for `wait`. The caller names each gap; from then on
+    /// its numbers are late, not missing.
+    pub fn due(&mut self, now: Timestamp, wait: SignedDuration) -> Vec<Hole> {
+        let limit = now
+            .as_millisecond()
+            .saturating_sub(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        self.due_tail(limit);
+        let forced = self.runs.len().saturating_sub(MAX_RUNS);
+        let mut holes: Vec<Hole> = Vec::new();
+        let mut kept: Vec<Run> = Vec::with_capacity(self.runs.len());
+        let mut expected = self.floor.unwrap_or(1);
+        for (index, run) in self.runs.drain(..).enumerate() {
+            let open = run.first > expected;
+            let due = open && (run.noticed <= limit || index < forced);
+            if due {
+                let range = (expected, run.first - 1);
+                holes.push(Hole {
+                    first: range.0,
+                    last: range.1,
+                    count: range.1 - range.0 + 1,
+                    from: kept.last().map(|left| micros(left.last_time)),
+                    to: micros(run.first_time),
+                    open: vec![range],
+                });
+            }
+            expected = run.last + 1;
+            match kept.last_mut() {
+                Some(left) if due || !open => {
+                    left.last = run.last;
+                    left.last_time = run.last_time;
+                }
+                _ if due => {
+                    let first = self.floor.unwrap_or(1);
+                    kept.push(Run { first, ..run });
+                }
+                _ => kept.push(run),
+            }
+        }
+        self.runs = kept;
+        coalesce(holes)
+    }
+
+    /// The end of what the witness swore: a mark older than `limit` is as good as a number.
+    fn due_tail(&mut self, limit: i64) {
+        let due = self
+            .marks
+            .iter()
+            .filter(|mark| mark.at <= limit)
+            .max_by_key(|mark| mark.last);
+        let Some(Mark { last, at }) = due.cloned() else {
+            return;
+        };
+        self.marks.retain(|mark| mark.last > last);
+        let Some(floor) = self.floor else {
+            // Older than the ledger and nothing seen yet: count from here on.
+            self.floor = Some(last + 1);
+            return;
+        };
+        let end = self.runs.last().map_or(floor - 1, |run| run.last);
+        if last > end {
+            // An empty run behind the hole, so that it is declared like any other; `last`
+            // itself is part of the hole, hence the run starts after it.
+            let time = at.saturating_mul(1000);
+            self.runs.push(Run {
+                first: last + 1,
+                last,
+                first_time: time,
+                last_time: time,
+                noticed: at,
+            });
+        }
+    }
+
+    /// Remember that `hole` was written down as the gap `id`.
+    pub fn declared(&mut self, hole: &Hole, id: &str) {
+        if self.lost.len() >= MAX_LOST {
+            self.lost.remove(0);
+        }
+        self.lost.push(Lost {
+            id: id.to_owned(),
+            open: hole.open.clone(),
+        });
+    }
+
+    /// True if holes or unanswered polls are waiting.
+    #[must_use]
+    pub fn waiting(&self) -> bool {
+        !self.marks.is_empty()
+            || self.runs.len() > 1
+            || matches!((self.runs.first(), self.floor), (Some(run), Some(floor)) if run.first > floor)
+    }
+
+    /// Numbers that have not come and are not declared yet.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        let mut expected = self.floor.unwrap_or(1);
+        let mut missing = 0;
+        for run in &self.runs {
+            missing += run.first.saturating_sub(expected);
+            expected = run.last + 1;
+        }
+        missing
+    }
+}
+
+/// Too many at once are told as one gap that counts them.
+fn coalesce(holes: Vec<Hole>) -> Vec<Hole> {
+    if holes.len() <= MAX_HOLES_APART {
+        return holes;
+    }
+    let mut all = holes.into_iter();
+    let Some(mut one) = all.next() else {
+        return Vec::new();
+    };
+    for hole in all {
+        one.last = hole.last;
+        one.count += hole.count;
+        one.to = hole.to;
+        one.open.extend(hole.open);
+    }
+    vec![one]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const WAIT: SignedDuration = SignedDuration::from_secs(300);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn numbers(holes: &[Hole]) -> BTreeSet<u64> {
+        holes
+            .iter()
+            .flat_map(|hole| &hole.open)
+            .flat_map(|&(a, b)| a..=b)
+            .collect()
+    }
+
+    fn declare(seen: &mut Seen, now: Timestamp) -> Vec<Hole> {
+        let holes = seen.due(now, WAIT);
+        for hole in &holes {
+            seen.declared(hole, &format!("{}-{}", hole.first, hole.last));
+        }
+        holes
+    }
+
+    #[test]
+    fn a_number_that_never_comes_is_a_hole_between_its_neighbours() {
+        let mut seen = Seen::from_one();
+        for number in [1, 2, 5] {
+            seen.insert(number, at(number.cast_signed()), at(10));
+        }
+        assert!(declare(&mut seen, at(309)).is_empty());
+        let holes = declare(&mut seen, at(310));
+        assert_eq!(holes.len(), 1);
+        assert_eq!((holes[0].first, holes[0].last, holes[0].count), (3, 4, 2));
+        assert_eq!((holes[0].from, holes[0].to), (Some(at(2)), at(5)));
+        assert!(declare(&mut seen, at(9999)).is_empty(), "declared once");
+        assert_eq!(
+            seen.insert(4, at(4), at(400)),
+            Arrived::Late {
+                gap: "3-4".into(),
+                closed: false
+            }
+        );
+        assert_eq!(seen.insert(4, at(4), at(401)), Arrived::Again);
+        assert_eq!(
+            seen.insert(3, at(3), at(402)),
+            Arrived::Late {
+                gap: "3-4".into(),
+                closed: true
+            }
+        );
+        assert_eq!(seen.insert(3, at(3), at(403)), Arrived::Again);
+    }
+
+    #[test]
+    fn a_tail_is_missed_only_through_what_the_witness_says() {
+        let mut seen = Seen::from_one();
+        seen.insert(1, at(1), at(1));
+        assert!(seen.mark(4, at(10)));
+        assert!(!seen.mark(4, at(20)), "no news");
+        seen.insert(2, at(2), at(11));
+        assert!(declare(&mut seen, at(309)).is_empty());
+        let holes = declare(&mut seen, at(310));
+        assert_eq!(numbers(&holes), BTreeSet::from([3, 4]));
+        assert_eq!(seen.insert(5, at(311), at(311)), Arrived::New);
+        assert_eq!(
+            seen.insert(3, at(3), at(312)),
+            Arrived::Late {
+                gap: "3-4".into(),
+                closed: false
+            }
+        );
+        assert!(declare(&mut seen, at(9999)).is_empty());
+    }
+
+    #[test]
+    fn a_young_process_that_never_reports_anything_is_missed_whole() {
+        let mut seen = Seen::from_one();
+        seen.mark(3, at(0));
+        assert_eq!(
+            numbers(&declare(&mut seen, at(300))),
+            BTreeSet::from([1, 2, 3])
+        );
+        assert_eq!(seen.insert(4, at(301), at(301)), Arrived::New);
+        assert_eq!(seen.missing(), 0);
+    }
+
+    #[test]
+    fn what_an_old_process_swore_before_the_ledger_is_not_missed() {
+        let mut seen = Seen::from_first();
+        seen.mark(70, at(0));
+        assert!(declare(&mut seen, at(300)).is_empty());
+        assert_eq!(seen.insert(70, at(300), at(300)), Arrived::Below);
+        assert_eq!(seen.insert(71, at(301), at(301)), Arrived::New);
+        let mut seen = Seen::from_first();
+        assert_eq!(seen.insert(40, at(1), at(1)), Arrived::New);
+        assert_eq!(seen.insert(39, at(1), at(1)), Arrived::Below);
+        assert!(declare(&mut seen, at(9999)).is_empty());
+    }
+
+    #[test]
+    fn burnt_numbers_do_not_grow_the_set_without_end() {
+        let mut seen = Seen::from_one();
+        for number in 1..20_000_u64 {
+            seen.insert(number * 2, at(1), at(1));
+            if number % 100 == 0 {
+                declare(&mut seen, at(2));
+            }
+        }
+        assert!(seen.runs.len() <= MAX_RUNS + 100);
+        assert!(seen.lost.len() <= MAX_LOST);
+    }
+
+    proptest! {
+        #[test]
+        fn exactly_the_missing_numbers_become_gaps_and_late_ones_close_them(
+            order in proptest::collection::vec(1_u64..60, 1..120),
+            polls in proptest::collection::vec((0_usize..120, 1_u64..70), 0..6),
+        ) {
+            let mut seen = Seen::from_one();
+            let mut came = BTreeSet::new();
+            let mut told = 0;
+            for (index, &number) in order.iter().enumerate() {
+                for &(_, last) in polls.iter().filter(|poll| poll.0 == index) {
+                    seen.mark(last, at(0));
+                    told = told.max(last);
+                }
+                let arrived = seen.insert(number, at(number.cast_signed()), at(0));
+                let first = came.insert(number);
+                prop_assert_eq!(arrived, if first { Arrived::New } else { Arrived::Again });
+            }
+            let end = told.max(*came.last().unwrap());
+            let expected: BTreeSet<u64> = (1..=end).filter(|n| !came.contains(n)).collect();
+            let holes = declare(&mut seen, at(300));
+            prop_assert_eq!(numbers(&holes), expected.clone());
+            let mut open: BTreeMap<String, u64> =
+                holes.iter().map(|h| (format!("{}-{}", h.first, h.last), h.count)).collect();
+            // Through storage and back, then every missing number comes late.
+            let bytes = serde_json::to_vec(&seen).unwrap();
+            let mut seen: Seen = serde_json::from_slice(&bytes).unwrap();
+            for number in expected {
+                match seen.insert(number, at(1), at(400)) {
+                    Arrived::Late { gap, closed } => {
+                        let left = open.get_mut(&gap).unwrap();
+                        *left -= 1;
+                        prop_assert_eq!(closed, *left == 0);
+                    }
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            prop_assert!(open.values().all(|left| *left == 0));
+            prop_assert!(seen.lost.is_empty());
+            prop_assert_eq!(seen.insert(end + 1, at(2), at(500)), Arrived::New);
+            prop_assert!(declare(&mut seen, at(9999)).is_empty());
+        }
+
+        #[test]
+        fn nothing_is_lost_between_declaring_early_and_arriving_in_between(
+            steps in proptest::collection::vec((1_u64..40, any::<bool>()), 1..100),
+        ) {
+            let mut seen = Seen::from_one();
+            let mut came = BTreeSet::new();
+            let mut gone = BTreeSet::new();
+            let mut clock = 0;
+            for (number, pause) in steps {
+                if pause {
+                    clock += 1000;
+                    gone.extend(numbers(&declare(&mut seen, at(clock))));
+                }
+                let fresh = came.insert(number);
+                match seen.insert(number, at(clock), at(clock)) {
+                    Arrived::Late { .. } => prop_assert!(gone.remove(&number)),
+                    Arrived::New => prop_assert!(fresh),
+                    Arrived::Again => prop_assert!(!fresh),
+                    Arrived::Below => prop_assert!(false),
+                }
+            }
+            gone.extend(numbers(&declare(&mut seen, at(clock + 1000))));
+            let end = *came.last().unwrap();
+            let expected: BTreeSet<u64> = (1..=end).filter(|n| !came.contains(n)).collect();
+            prop_assert_eq!(gone, expected);
+        }
+    }
+}

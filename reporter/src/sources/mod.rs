@@ -1,0 +1,187 @@
+//! Where audit events come from, and what all sources do with them.
+//!
+//! A source turns bytes into an [`Arrival`]: it filters, examines, puts aside what can't
+//! be read, and asks the witness which object of a collection was denied. Deciding and
+//! writing is the intake's.
+
+pub mod file;
+pub mod quarantine;
+pub mod rotation;
+pub mod webhook;
+
+use crate::gaps::{Cause, Gap};
+use crate::intake::Arrival;
+use crate::witness::Witnesses;
+use arc_swap::ArcSwap;
+use docket_record::audit::{self, AuditEvent, ListError, ParseError};
+use docket_record::examine::{Bench, Config, Outcome, examine};
+use docket_record::policies::PolicyList;
+use docket_record::testimony::Keys;
+use docket_record::verdict::governed;
+use jiff::Timestamp;
+use quarantine::{Put, Quarantine};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// One item or line, and one batch, may be this long.
+pub const LONGEST: usize = 64 * 1024 * 1024;
+
+/// What sources need to read an event.
+pub struct Court {
+    /// Names.
+    pub config: Config,
+    /// MAC keys, as they are now.
+    pub keys: Arc<ArcSwap<Keys>>,
+    /// Policies, as they are now.
+    pub policies: Arc<ArcSwap<PolicyList>>,
+    /// Where unreadable bytes go.
+    pub quarantine: Quarantine,
+    /// Whom to ask about collections.
+    pub witnesses: Option<Witnesses>,
+}
+
+impl Court {
+    /// The body of one delivery. Whatever it is, the answer is something to commit.
+    pub fn delivery(&self, source: &str, body: &[u8], now: Timestamp) -> Arrival {
+        let mut arrival = Arrival::default();
+        match audit::split_list(body) {
+            Ok(items) => {
+                for item in items {
+                    self.item(source, item, now, &mut arrival);
+                }
+            }
+            Err(error) => {
+                let put = self.quarantine.put(body);
+                arrival.gaps.push(aside(
+                    source,
+                    Cause::QuarantinedBatch,
+                    &put,
+                    &told(&error),
+                    now,
+                ));
+            }
+        }
+        arrival
+    }
+
+    /// One line of an audit log.
+    pub fn line(&self, source: &str, line: &[u8], now: Timestamp, arrival: &mut Arrival) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        match serde_json::from_slice::<&RawValue>(line) {
+            Ok(item) => self.item(source, item, now, arrival),
+            Err(error) => self.unreadable(source, line, &json_error(&error), now, arrival),
+        }
+    }
+
+    fn item(&self, source: &str, item: &RawValue, now: Timestamp, arrival: &mut Arrival) {
+        if let Some(glance) = audit::glance(item)
+            && !governed(&glance, &self.config)
+        {
+            arrival.not_governed += 1;
+            return;
+        }
+        let bytes = item.get().as_bytes();
+        let event = match AuditEvent::parse(bytes) {
+            Ok(event) => event,
+            Err(ParseError::Json(error)) => {
+                return self.unreadable(source, bytes, &json_error(&error), now, arrival);
+            }
+            Err(error) => {
+                return self.unreadable(source, bytes, &error.to_string(), now, arrival);
+            }
+        };
+        let (keys, policies) = (self.keys.load(), self.policies.load());
+        let bench = Bench {
+            config: &self.config,
+            keys: &keys,
+            policies: &policies,
+            source,
+        };
+        match examine(&event, &bench) {
+            Ok(finding) => arrival.findings.push(finding),
+            Err(error) => self.unreadable(source, bytes, &error.to_string(), now, arrival),
+        }
+    }
+
+    fn unreadable(
+        &self,
+        source: &str,
+        bytes: &[u8],
+        why: &str,
+        now: Timestamp,
+        arrival: &mut Arrival,
+    ) {
+        let put = self.quarantine.put(bytes);
+        arrival
+            .gaps
+            .push(aside(source, Cause::QuarantinedItem, &put, why, now).counting(1));
+    }
+
+    /// Denied collections: the witness may know which object was reviewed last.
+    pub async fn collections(&self, arrival: &mut Arrival) {
+        let asked = arrival
+            .findings
+            .iter_mut()
+            .filter(|finding| finding.collection);
+        let asked = asked.filter_map(|finding| {
+            let instance = finding
+                .sworn
+                .first()
+                .map(|s| s.testimony.process.instance.clone());
+            match &mut finding.outcome {
+                Outcome::Record(record) => Some((record, instance, finding.time)),
+                Outcome::Counted(_) => None,
+            }
+        });
+        futures::future::join_all(asked.map(|(record, instance, time)| async move {
+            let found = match &self.witnesses {
+                Some(witnesses) => {
+                    witnesses
+                        .last_object(instance.as_deref(), record, time)
+                        .await
+                }
+                None => None,
+            };
+            let notes = &mut record.public.notes;
+            notes.retain(|note| note != WHICH_NOT_KNOWN);
+            match found {
+                Some(object) => {
+                    record.personal.name = object.name;
+                    record.personal.object_uid = object.uid;
+                    notes.push("one of a collection: the object that was reviewed last".into());
+                }
+                None => notes.push(WHICH_NOT_KNOWN.into()),
+            }
+        }))
+        .await;
+    }
+}
+
+const WHICH_NOT_KNOWN: &str = "one of a collection, which one is not known";
+
+/// A gap for bytes that were put aside.
+pub fn aside(source: &str, cause: Cause, put: &Put, why: &str, now: Timestamp) -> Gap {
+    let kept = if put.kept {
+        "kept in quarantine"
+    } else {
+        "not kept: quarantine is full"
+    };
+    Gap::new(source, cause, &put.sha256, now).saying(format!(
+        "{why}; {} bytes, sha256 {}, {kept}",
+        put.length, put.sha256
+    ))
+}
+
+/// What serde says may quote the input: only kind and place of the fault are told.
+fn json_error(error: &serde_json::Error) -> String {
+    format!("{:?} error at byte {}", error.classify(), error.column()).to_lowercase()
+}
+
+fn told(error: &ListError) -> String {
+    match error {
+        ListError::Json(json) => format!("{error} ({})", json_error(json)),
+        ListError::Kind(_) => error.to_string(),
+    }
+}

@@ -1,0 +1,216 @@
+//! Asking the witnesses: how far a process has numbered, and which object of a collection
+//! it reviewed last.
+
+use crate::intake::Arrival;
+use crate::metrics::Metrics;
+use crate::tls::ClientFiles;
+use crate::writer::Writer;
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use docket_record::denial::Record;
+use docket_record::testimony::Process;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two questions for the last number. Well below `--number-wait`.
+const POLL: Duration = Duration::from_secs(10);
+/// A denial waits this long for the witness's answer, and no longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Answers are a few hundred bytes.
+const LONGEST: usize = 64 * 1024;
+
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// The witnesses by instance name.
+#[derive(Clone)]
+pub struct Witnesses {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    urls: BTreeMap<String, String>,
+    files: Option<ClientFiles>,
+    client: ArcSwap<Https>,
+    metrics: Metrics,
+}
+
+/// The object a witness reviewed last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Reviewed {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its uid.
+    #[serde(default)]
+    pub uid: String,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    instance: String,
+    started: i64,
+    last: u64,
+}
+
+fn client(files: Option<&ClientFiles>) -> Result<Https> {
+    let builder = HttpsConnectorBuilder::new();
+    let builder = match files {
+        Some(files) => builder.with_tls_config(files.config()?).https_only(),
+        None => {
+            let none = rustls::RootCertStore::empty();
+            let config = rustls::ClientConfig::builder()
+                .with_root_certificates(none)
+                .with_no_client_auth();
+            builder.with_tls_config(config).https_or_http()
+        }
+    };
+    let connector = builder.enable_http1().build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+impl Witnesses {
+    /// `urls` by instance name; `files` our certificate and their authority.
+    ///
+    /// # Errors
+    /// If a certificate can't be used.
+    pub fn new(
+        urls: BTreeMap<String, String>,
+        files: Option<ClientFiles>,
+        metrics: Metrics,
+    ) -> Result<Witnesses> {
+        for (name, url) in &urls {
+            let uri: http::Uri = url
+                .parse()
+                .with_context(|| format!("--witness {name}={url} is no URL"))?;
+            let secure = uri.scheme_str() == Some("https");
+            anyhow::ensure!(
+                secure == files.is_some(),
+                "--witness {name}={url}: give an https URL and --witness-ca, --witness-cert and \
+                 --witness-key"
+            );
+        }
+        let client = ArcSwap::from_pointee(client(files.as_ref())?);
+        Ok(Witnesses {
+            inner: Arc::new(Inner {
+                urls,
+                files,
+                client,
+                metrics,
+            }),
+        })
+    }
+
+    /// Which object was reviewed last for this denied collection. `None` after a second,
+    /// or when nobody knows.
+    pub async fn last_object(
+        &self,
+        instance: Option<&str>,
+        record: &Record,
+        before: Timestamp,
+    ) -> Option<Reviewed> {
+        let url = match instance {
+            Some(instance) => self.inner.urls.get(instance)?,
+            // Without a testimony only a single witness can be meant.
+            None if self.inner.urls.len() == 1 => self.inner.urls.values().next()?,
+            None => return None,
+        };
+        let question = serde_json::json!({
+            "user": record.personal.actor.username,
+            "group": record.public.group,
+            "resource": record.public.resource,
+            "namespace": record.public.namespace,
+            "before": before,
+        });
+        let request = http::Request::post(format!("{}/collection", url.trim_end_matches('/')))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(question.to_string())));
+        let asked = tokio::time::timeout(PATIENCE, self.ask::<Reviewed>(request.ok()?)).await;
+        let outcome = match &asked {
+            Ok(Ok(Some(_))) => "collectionKnown",
+            Ok(Ok(None)) => "collectionUnknown",
+            Ok(Err(_)) | Err(_) => "failed",
+        };
+        self.inner.metrics.witness(outcome);
+        asked.ok()?.ok()?
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<Option<T>> {
+        let client = self.inner.client.load_full();
+        let response = client.request(request).await?;
+        match response.status() {
+            http::StatusCode::NOT_FOUND => return Ok(None),
+            http::StatusCode::OK => {}
+            status => anyhow::bail!("the witness answered {status}"),
+        }
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+        Ok(Some(serde_json::from_slice(&body)?))
+    }
+
+    async fn numbered(&self, url: &str) -> Result<Numbered> {
+        let uri = format!("{}/process", url.trim_end_matches('/'));
+        let request = http::Request::get(uri).body(Full::new(Bytes::new()))?;
+        let answer = tokio::time::timeout(PATIENCE, self.ask(request)).await??;
+        answer.context("the witness does not know /process")
+    }
+
+    /// Ask each witness for its last number, for ever: only so is a lost tail noticed.
+    ///
+    /// # Errors
+    /// Never by itself.
+    pub async fn poll(self, writer: Writer) -> Result<()> {
+        let mut trouble: BTreeMap<String, String> = BTreeMap::new();
+        loop {
+            // Certificates may have been renewed meanwhile.
+            match client(self.inner.files.as_ref()) {
+                Ok(fresh) => self.inner.client.store(Arc::new(fresh)),
+                Err(error) => tracing::warn!("the old witness certificate is kept: {error:#}"),
+            }
+            let mut polled = Vec::new();
+            for (name, url) in &self.inner.urls {
+                match self.numbered(url).await {
+                    Ok(said) => {
+                        self.inner.metrics.witness("numbered");
+                        trouble.remove(name);
+                        let process = Process {
+                            instance: said.instance,
+                            started: said.started,
+                        };
+                        polled.push((process, said.last));
+                    }
+                    Err(error) => {
+                        self.inner.metrics.witness("failed");
+                        let error = format!("{error:#}");
+                        if trouble.get(name) != Some(&error) {
+                            tracing::warn!(witness = name, "does not say its number: {error}");
+                            trouble.insert(name.clone(), error);
+                        }
+                    }
+                }
+            }
+            if !polled.is_empty() {
+                // What is not kept now is asked again.
+                let _ = writer
+                    .commit(Arrival {
+                        polled,
+                        ..Arrival::default()
+                    })
+                    .await;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}

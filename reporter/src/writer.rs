@@ -1,0 +1,288 @@
+//! The one writer: a thread that owns the store, and a bounded queue before it.
+//!
+//! Whatever waits when a transaction begins goes into that transaction, so one sync is
+//! shared by many callers. A caller's future resolves only when its entries are durable.
+//!
+//! | state of an arrival | what a crash loses |
+//! |---|---|
+//! | in the queue | all of it; it was not acknowledged and comes again |
+//! | committed | nothing |
+
+use crate::health::Part;
+use crate::intake::{Arrival, Intake};
+use crate::metrics::Metrics;
+use docket_ledger::store::{Store, StoreError};
+use jiff::{SignedDuration, Timestamp};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Arrivals waiting. More than this many parallel batches are not taken anyway.
+const QUEUE: usize = 128;
+/// Findings in one transaction, so that a busy queue does not delay its first caller.
+const FINDINGS: usize = 20_000;
+/// Between two attempts to open a store that failed.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// The store can't take entries now; try again in a few seconds.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the ledger cannot take entries at the moment; its log says why")]
+pub struct Unavailable;
+
+enum Message {
+    Arrival(Box<Arrival>, oneshot::Sender<Result<(), Unavailable>>),
+    State(
+        String,
+        oneshot::Sender<Result<Option<Vec<u8>>, Unavailable>>,
+    ),
+    Tick,
+}
+
+/// The way to the writer; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    messages: mpsc::Sender<Message>,
+    size: watch::Receiver<u64>,
+}
+
+/// A running writer.
+pub struct Started {
+    /// The way to it.
+    pub writer: Writer,
+    /// Resolves when its thread ends: after the last [`Writer`] is gone, or by a panic.
+    pub end: oneshot::Receiver<()>,
+    /// The public key of the ledger's checkpoints.
+    pub verifier_key: String,
+}
+
+/// Opens the store, again after a failure.
+pub type Open = Box<dyn FnMut() -> Result<Store, StoreError> + Send>;
+
+struct Thread {
+    open: Open,
+    wait: SignedDuration,
+    metrics: Metrics,
+    health: Part,
+    size: watch::Sender<u64>,
+    held: Option<(Store, Intake)>,
+    tried: Option<Instant>,
+}
+
+impl Writer {
+    /// Start the thread on an open store.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub fn start(
+        mut open: Open,
+        wait: SignedDuration,
+        metrics: Metrics,
+        health: Part,
+    ) -> anyhow::Result<Started> {
+        let mut store = open()?;
+        let verifier_key = store.verifier_key();
+        let intake = Intake::load(&mut store, wait, Timestamp::now())?;
+        let (size, watched) = watch::channel(store.size());
+        let (messages, queue) = mpsc::channel(QUEUE);
+        let (ended, end) = oneshot::channel();
+        health.ready();
+        metrics.store_ready.set(1);
+        let mut thread = Thread {
+            open,
+            wait,
+            metrics,
+            health,
+            size,
+            held: Some((store, intake)),
+            tried: None,
+        };
+        std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || {
+                thread.run(queue);
+                let _ = ended.send(());
+            })?;
+        Ok(Started {
+            writer: Writer {
+                messages,
+                size: watched,
+            },
+            end,
+            verifier_key,
+        })
+    }
+
+    /// Hand over; resolves when it is durable.
+    ///
+    /// # Errors
+    /// Nothing of it was kept.
+    pub async fn commit(&self, arrival: Arrival) -> Result<(), Unavailable> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::Arrival(Box::new(arrival), done);
+        self.messages.send(message).await.map_err(|_| Unavailable)?;
+        answer.await.map_err(|_| Unavailable)?
+    }
+
+    /// The same for a thread that may block.
+    ///
+    /// # Errors
+    /// Nothing of it was kept.
+    pub fn commit_blocking(&self, arrival: Arrival) -> Result<(), Unavailable> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::Arrival(Box::new(arrival), done);
+        self.messages
+            .blocking_send(message)
+            .map_err(|_| Unavailable)?;
+        answer.blocking_recv().map_err(|_| Unavailable)?
+    }
+
+    /// One state row.
+    ///
+    /// # Errors
+    /// If the store can't be read now.
+    pub async fn state(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::State(key.to_owned(), done);
+        self.messages.send(message).await.map_err(|_| Unavailable)?;
+        answer.await.map_err(|_| Unavailable)?
+    }
+
+    /// Let time pass in the core. Skipped when the queue is full: there is work enough.
+    pub fn tick(&self) {
+        let _ = self.messages.try_send(Message::Tick);
+    }
+
+    /// The tree size, as it grows.
+    #[must_use]
+    pub fn size(&self) -> watch::Receiver<u64> {
+        self.size.clone()
+    }
+}
+
+impl Thread {
+    fn run(&mut self, mut queue: mpsc::Receiver<Message>) {
+        // Ends when the last `Writer` is gone, after everything that was handed over.
+        while let Some(message) = queue.blocking_recv() {
+            let mut next = Some(message);
+            let mut arrivals = Vec::new();
+            let mut callers = Vec::new();
+            let mut findings = 0;
+            let mut tick = false;
+            while let Some(message) = next {
+                match message {
+                    Message::Arrival(arrival, done) => {
+                        findings += arrival.findings.len();
+                        arrivals.push(*arrival);
+                        callers.push(done);
+                    }
+                    Message::State(key, done) => {
+                        let _ = done.send(self.state(&key));
+                    }
+                    Message::Tick => tick = true,
+                }
+                next = if findings < FINDINGS {
+                    queue.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            if !arrivals.is_empty() {
+                let result = self.commit(arrivals);
+                for done in callers {
+                    let _ = done.send(result);
+                }
+            }
+            if tick {
+                self.tick();
+            }
+        }
+        tracing::info!("the ledger is closed");
+    }
+
+    fn state(&mut self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        let (store, _) = self.store()?;
+        store.state(key).map_err(|error| {
+            tracing::error!("a state row cannot be read: {error}");
+            Unavailable
+        })
+    }
+
+    fn commit(&mut self, arrivals: Vec<Arrival>) -> Result<(), Unavailable> {
+        let began = Instant::now();
+        let (store, intake) = self.store()?;
+        let committed = intake.commit(store, arrivals, Timestamp::now());
+        self.metrics
+            .commit_seconds
+            .observe(began.elapsed().as_secs_f64());
+        self.settle(committed)
+    }
+
+    fn tick(&mut self) {
+        let Ok((store, intake)) = self.store() else {
+            return;
+        };
+        let ticked = intake.tick(store, Timestamp::now());
+        let missing = intake.missing();
+        self.metrics.missing(missing);
+        // What did not work now is due again at the next tick.
+        let _ = self.settle(ticked);
+    }
+
+    fn settle(&mut self, done: Result<crate::intake::Told, StoreError>) -> Result<(), Unavailable> {
+        match done {
+            Ok(told) => {
+                self.metrics.told(&told);
+                if let Some(size) = told.size {
+                    self.size.send_replace(size);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.failed(&error);
+                Err(Unavailable)
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        use std::error::Error as _;
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(
+            source,
+            "the ledger took nothing and is opened again: {error}"
+        );
+        self.metrics.commit_failures.inc();
+        self.metrics.store_ready.set(0);
+        self.health.not_ready(format!("{error}: {source}"));
+        self.held = None;
+        self.tried = Some(Instant::now());
+    }
+
+    /// The open store; opened again, with everything the core knew, after a failure.
+    fn store(&mut self) -> Result<&mut (Store, Intake), Unavailable> {
+        if self.held.is_none() {
+            if self.tried.is_some_and(|tried| tried.elapsed() < REOPEN) {
+                return Err(Unavailable);
+            }
+            self.tried = Some(Instant::now());
+            let wait = self.wait;
+            let opened = (self.open)().and_then(|mut store| {
+                let intake = Intake::load(&mut store, wait, Timestamp::now())?;
+                Ok((store, intake))
+            });
+            match opened {
+                Ok(held) => {
+                    tracing::info!(size = held.0.size(), "the ledger is open again");
+                    self.health.ready();
+                    self.metrics.store_ready.set(1);
+                    self.size.send_replace(held.0.size());
+                    self.held = Some(held);
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    return Err(Unavailable);
+                }
+            }
+        }
+        self.held.as_mut().ok_or(Unavailable)
+    }
+}

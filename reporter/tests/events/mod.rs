@@ -1,0 +1,131 @@
+//! Audit events in the API server's own form, with testimonies that verify.
+
+use docket_record::denial::Context;
+use docket_record::testimony::{Bound, FINAL, Keys, Process, Testimony, WITNESS};
+use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+
+pub const CLUSTER: &str = "test";
+pub const KEY: &str = "abababababababababababababababababababababababababababababababab";
+pub const MESSAGE: &str = "admission webhook \"vpol.validate.kyverno.svc-fail\" denied the request: \
+     Policy require-pr-description failed: a pull request needs a description";
+
+/// One API server and one witness.
+pub struct Day {
+    keys: Keys,
+    pub process: Process,
+    pub number: u64,
+    pub clock: Timestamp,
+    serial: u64,
+}
+
+pub fn keys() -> Keys {
+    Keys::from_entries([("k1", KEY)]).unwrap()
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    digest(&SHA256, text.as_bytes())
+        .as_ref()
+        .try_into()
+        .unwrap()
+}
+
+impl Day {
+    pub fn new(started: Timestamp) -> Day {
+        Day {
+            keys: keys(),
+            process: Process {
+                instance: "witness-0".into(),
+                started: started.as_millisecond(),
+            },
+            number: 0,
+            clock: started,
+            serial: 0,
+        }
+    }
+
+    /// A denied create: both hooks were called.
+    pub fn denied(&mut self) -> Value {
+        let status = json!({"metadata": {}, "status": "Failure", "message": MESSAGE, "code": 400});
+        self.create(status)
+    }
+
+    /// A create that went through.
+    pub fn admitted(&mut self) -> Value {
+        self.create(json!({"metadata": {}, "code": 201}))
+    }
+
+    fn create(&mut self, status: Value) -> Value {
+        self.serial += 1;
+        let serial = self.serial;
+        let received = self.clock;
+        let (name, user) = (format!("pr-{serial}"), "jane@acme.example");
+        let mut annotations = serde_json::Map::new();
+        for (place, hook) in [WITNESS, FINAL].into_iter().enumerate() {
+            self.number += 1;
+            let uid = format!("{:08x}-0000-4000-8000-{:012x}", serial, place);
+            let bound = Bound {
+                cluster: CLUSTER,
+                hook,
+                uid: &uid,
+                group: "krate.a5c.ai",
+                resource: "pullrequests",
+                subresource: "",
+                namespace: "krate-org-acme",
+                name_sha256: sha256(&name),
+                user_sha256: sha256(user),
+            };
+            let testimony = Testimony {
+                key_id: String::new(),
+                process: self.process.clone(),
+                number: Some(self.number),
+                time: received + SignedDuration::from_micros(10 + place as i64),
+                operation: "CREATE".into(),
+                dry_run: false,
+                old_uid: String::new(),
+                context: Context::default(),
+                generated_name: String::new(),
+                exhibit: (0, String::new()),
+            };
+            let value = self.keys.sign(&testimony, &bound).unwrap();
+            annotations.insert(format!("{hook}/{uid}"), value.into());
+        }
+        let stage = received + SignedDuration::from_millis(2);
+        self.clock = received + SignedDuration::from_millis(3);
+        json!({
+            "level": "Metadata",
+            "auditID": format!("{serial:08x}-1111-4111-8111-{:012x}", self.process.started),
+            "stage": "ResponseComplete",
+            "requestURI": "/apis/krate.a5c.ai/v1alpha1/namespaces/krate-org-acme/pullrequests",
+            "verb": "create",
+            "user": {"username": user, "groups": ["system:authenticated"]},
+            "sourceIPs": ["127.0.0.1"],
+            "userAgent": "kubectl/v1.36.3",
+            "objectRef": {
+                "resource": "pullrequests", "namespace": "krate-org-acme", "name": name,
+                "apiGroup": "krate.a5c.ai", "apiVersion": "v1alpha1",
+            },
+            "responseStatus": status,
+            "requestReceivedTimestamp": format!("{received:.6}"),
+            "stageTimestamp": format!("{stage:.6}"),
+            "annotations": annotations,
+        })
+    }
+}
+
+/// As the API server posts them.
+pub fn list(items: &[Value]) -> Vec<u8> {
+    let list = json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items});
+    serde_json::to_vec(&list).unwrap()
+}
+
+/// As they stand in the audit log, newline included.
+pub fn line(item: &Value) -> Vec<u8> {
+    let item = serde_json::to_string(item).unwrap();
+    let line = format!(
+        "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",{}\n",
+        &item[1..]
+    );
+    line.into_bytes()
+}
