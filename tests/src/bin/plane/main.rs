@@ -1,0 +1,57 @@
+//! `plane`: the real control plane with Docket in it, on one machine.
+//!
+//! `make up`, `make down`, `make run` and `make record` call it.
+
+mod updown;
+
+use clap::{Parser, Subcommand};
+use docket_tests::binaries::GoError;
+use std::process::ExitCode;
+
+/// A real kube-apiserver, etcd and Kyverno with Docket in it, on loopback.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything, wait until it is ready, write target/run/env, return.
+    Up {
+        /// The control plane, Kyverno and Krate's kinds only.
+        #[arg(long)]
+        without_docket: bool,
+    },
+    /// End everything that `up` started, also after a crash, and remove target/run.
+    Down,
+}
+
+fn main() -> ExitCode {
+    docket_tests::run::install_crypto();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("plane: no runtime: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = runtime.block_on(async {
+        match Args::parse().command {
+            Command::Up { without_docket } => updown::up(without_docket).await,
+            Command::Down => updown::down(),
+        }
+    });
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            // One sentence for the usual reason; what works without Go is said by `run`.
+            match error.downcast_ref::<GoError>() {
+                Some(go) => eprintln!("{go}."),
+                None => eprintln!("plane: {error:#}"),
+            }
+            ExitCode::from(2)
+        }
+    }
+}

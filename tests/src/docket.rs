@@ -1,0 +1,145 @@
+//! Docket's own processes: how they are started, and the registration of the hooks.
+
+use crate::options::Options;
+use crate::plane::ControlPlane;
+use crate::{files, manifests, paths, process};
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// The cluster's name in every record of a plane.
+pub const CLUSTER: &str = "plane";
+/// The witness's name in its testimonies.
+pub const WITNESS: &str = "witness-0";
+/// Common name of the API server's certificate for `/audit`, also the source's name.
+pub const AUDIT_SOURCE: &str = "kube-apiserver";
+/// The source that is the API server's own log file.
+pub const AUDIT_FILE_SOURCE: &str = "kube-apiserver-log";
+/// The account that the shipped RBAC is written for.
+const REPORTER_ACCOUNT: &str = "system:serviceaccount:docket-system:docket-reporter";
+
+/// Keys and certificates that the two processes need.
+pub(crate) fn prepare(plane: &ControlPlane) -> Result<()> {
+    let dir = plane.run_dir();
+    process::write_private(&dir.join("mac-keys/k1"), files::secret(32)? + "\n")?;
+    let docket = plane.docket_authority();
+    for name in ["docket-webhook", "docket-reporter"] {
+        docket.server(name)?;
+    }
+    docket.client("exhibits-client", "docket-reporter", None)?;
+    let identity = plane
+        .authority()
+        .client("reporter-client", REPORTER_ACCOUNT, None)?;
+    files::kubeconfig(
+        &dir.join("docket-reporter.kubeconfig"),
+        plane.url(),
+        &plane.authority().certificate(),
+        &[("docket-reporter", files::Credential::Certificate(identity))],
+    )
+}
+
+/// The witness.
+pub(crate) fn webhook(plane: &ControlPlane, options: &Options) -> Command {
+    let (dir, ports) = (plane.run_dir(), plane.ports());
+    let pki = dir.join("pki");
+    let mut command = Command::new(plane.program("docket-webhook"));
+    command
+        .args(["--listen", &loopback(ports.webhook)])
+        .arg("--tls-cert")
+        .arg(pki.join("docket-webhook.crt"))
+        .arg("--tls-key")
+        .arg(pki.join("docket-webhook.key"))
+        .arg("--client-ca")
+        .arg(plane.docket_authority().certificate())
+        .args(["--exhibits-listen", &loopback(ports.exhibits)])
+        .arg("--exhibits-tls-cert")
+        .arg(pki.join("docket-webhook.crt"))
+        .arg("--exhibits-tls-key")
+        .arg(pki.join("docket-webhook.key"))
+        .arg("--exhibits-client-ca")
+        .arg(plane.docket_authority().certificate())
+        .args(["--admin-listen", &loopback(ports.webhook_admin)])
+        .arg("--mac-keys")
+        .arg(dir.join("mac-keys"))
+        .args(["--cluster", CLUSTER, "--instance", WITNESS])
+        .args(&options.webhook_flags);
+    command
+}
+
+/// The reporter.
+pub(crate) fn reporter(plane: &ControlPlane, options: &Options) -> Command {
+    let (dir, ports) = (plane.run_dir(), plane.ports());
+    let pki = dir.join("pki");
+    let mut command = Command::new(plane.program("docket-reporter"));
+    command
+        .arg("--store")
+        .arg(plane.store())
+        .arg("--signing-key")
+        .arg(dir.join("signing-key"))
+        .args(["--cluster", CLUSTER])
+        .arg("--mac-keys")
+        .arg(dir.join("mac-keys"))
+        .args(["--audit-listen", &loopback(ports.audit)])
+        .arg("--audit-tls-cert")
+        .arg(pki.join("docket-reporter.crt"))
+        .arg("--audit-tls-key")
+        .arg(pki.join("docket-reporter.key"))
+        .arg("--audit-client-ca")
+        .arg(plane.docket_authority().certificate())
+        .args(["--audit-source", &format!("{AUDIT_SOURCE}={AUDIT_SOURCE}")])
+        .args(["--listen", &loopback(ports.rest)])
+        .arg("--tls-cert")
+        .arg(pki.join("docket-reporter.crt"))
+        .arg("--tls-key")
+        .arg(pki.join("docket-reporter.key"))
+        .args(["--admin-listen", &loopback(ports.reporter_admin)])
+        .arg("--kubeconfig")
+        .arg(dir.join("docket-reporter.kubeconfig"))
+        .args([
+            "--witness",
+            &format!("{WITNESS}=https://127.0.0.1:{}", ports.exhibits),
+        ])
+        .arg("--witness-ca")
+        .arg(plane.docket_authority().certificate())
+        .arg("--witness-cert")
+        .arg(pki.join("exhibits-client.crt"))
+        .arg("--witness-key")
+        .arg(pki.join("exhibits-client.key"))
+        .args([
+            "--number-wait",
+            &format!("{}s", options.number_wait.as_secs()),
+        ]);
+    if options.audit_file_source {
+        let file = format!("{AUDIT_FILE_SOURCE}={}", plane.audit_log().display());
+        command.args(["--audit-file", &file]);
+    }
+    command.args(&options.reporter_flags);
+    command
+}
+
+fn loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// `deploy/webhookconfig.yaml` with the hooks' place swapped: a process on loopback
+/// instead of a Service. Everything else is what a cluster gets.
+pub fn registration(port: u16, authority_pem: &str) -> Result<Vec<Value>> {
+    let bundle = data_encoding::BASE64.encode(authority_pem.as_bytes());
+    let mut objects = manifests::read(&paths::repository().join("deploy/webhookconfig.yaml"))?;
+    for object in &mut objects {
+        let hooks = object["webhooks"]
+            .as_array_mut()
+            .context("no webhooks in the registration")?;
+        for hook in hooks {
+            let path = hook["clientConfig"]["service"]["path"].as_str();
+            let path = path
+                .context("a hook of the registration has no path")?
+                .to_owned();
+            hook["clientConfig"] = json!({
+                "url": format!("https://127.0.0.1:{port}{path}"),
+                "caBundle": bundle,
+            });
+        }
+    }
+    Ok(objects)
+}

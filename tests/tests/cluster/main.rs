@@ -1,0 +1,7 @@
+//! The cluster ring: a real kube-apiserver, etcd and Kyverno, one plane for all tests of
+//! this binary. A test that stops a part starts a plane of its own.
+//!
+//! Run with `cargo test -p docket-tests --features cluster --test cluster`, or `make test`.
+
+mod control_plane;
+mod shared;
