@@ -66,7 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn entry(n: u64) -> NewEntry {
     let id = format!("entry-{n}");
     let public = format!(r#"{{"id":"{id}","time":"2026-11-23T00:00:00Z"}}"#).into_bytes();
-    let personal = (n % 2 == 0).then(|| format!(r#"{{"name":"object-{n}"}}"#).into_bytes());
+    let personal = n
+        .is_multiple_of(2)
+        .then(|| format!(r#"{{"name":"object-{n}"}}"#).into_bytes());
     NewEntry {
         id,
         class: Class::Denial,

@@ -55,8 +55,8 @@ struct Public<'a> {
 struct Bare<'a> {
     #[serde(borrow)]
     id: Text<'a>,
-    #[serde(borrow)]
-    time: Text<'a>,
+    #[serde(default)]
+    time: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -298,11 +298,14 @@ pub(crate) fn id(public: &[u8]) -> Option<Cow<'_, str>> {
 
 fn read(public: &[u8]) -> Public<'_> {
     serde_json::from_slice(public).unwrap_or_else(|_| match serde_json::from_slice(public) {
-        Ok(Bare { id, time }) => Public {
-            id: Some(id),
-            time: Some(time),
-            ..Public::default()
-        },
+        Ok(Bare { id, time }) => {
+            let time = time.as_str().map(|time| Text(Cow::Owned(time.to_owned())));
+            Public {
+                id: Some(id),
+                time,
+                ..Public::default()
+            }
+        }
         Err(_) => Public::default(),
     })
 }

@@ -281,7 +281,9 @@ impl Reader {
                    FROM n WHERE n.name IS NOT NULL) \
                    SELECT name FROM n WHERE name IS NOT NULL LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(statement
+            .query_map([limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     }
 
     /// Entries by position, from `from` on, at most `limit`, all classes.

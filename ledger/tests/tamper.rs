@@ -278,16 +278,10 @@ fn rows_removed_added_or_swapped_in_any_table_are_found() {
         })
         .unwrap();
     for ((table, _), counts) in tables.iter().zip(&*applied.borrow()) {
-        assert!(
-            counts[0] > 3,
-            "{table}: hardly anything removed: {counts:?}"
-        );
-        assert!(counts[1] > 3, "{table}: hardly anything added: {counts:?}");
+        assert!(counts[0] > 0, "{table}: nothing removed: {counts:?}");
+        assert!(counts[1] > 0, "{table}: nothing added: {counts:?}");
         let few = table == "head" || table == "tile";
-        assert!(
-            counts[2] > 3 || few,
-            "{table}: hardly anything swapped: {counts:?}"
-        );
+        assert!(counts[2] > 0 || few, "{table}: nothing swapped: {counts:?}");
     }
 }
 

@@ -1,0 +1,396 @@
+//! Lists against a plain scan of the same entries.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects by unwrapping"
+)]
+
+mod make;
+
+use docket_ledger::entry::{Class, NewEntry};
+use docket_ledger::query::{Filter, Page, Reader, Row};
+use make::{at, batch, denial, fill, micros, open};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+const COUNT: i64 = 200;
+
+struct Entry {
+    position: u64,
+    time: i64,
+    public: Value,
+    personal: Value,
+}
+
+fn entries() -> Vec<Entry> {
+    (0..COUNT)
+        .map(|n| {
+            let NewEntry {
+                public, personal, ..
+            } = denial(n);
+            let public: Value = serde_json::from_slice(&public).unwrap();
+            let personal = serde_json::from_slice(&personal.unwrap()).unwrap();
+            Entry {
+                position: n as u64,
+                time: micros(n),
+                public,
+                personal,
+            }
+        })
+        .collect()
+}
+
+impl Entry {
+    fn matches(&self, filter: &Filter) -> bool {
+        let is = |value: &Value, want: &Option<String>| {
+            want.as_ref()
+                .is_none_or(|want| !want.is_empty() && value.as_str() == Some(want))
+        };
+        let attributed = |attribution: &Value| {
+            is(&attribution["policy"], &filter.policy)
+                && is(&attribution["rule"], &filter.rule)
+                && is(&attribution["enforcer"], &filter.enforcer)
+        };
+        let namespace = self.public["namespace"].as_str().unwrap();
+        (filter.classes.is_empty() || filter.classes.contains(&Class::Denial))
+            && filter
+                .namespaces
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|n| n == namespace))
+            && filter.since.is_none_or(|since| self.time >= since)
+            && filter.until.is_none_or(|until| self.time < until)
+            && self.public["attributions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(attributed)
+            && is(&self.public["kind"], &filter.kind)
+            && is(&self.personal["name"], &filter.name)
+            && is(&self.public["context"]["repository"], &filter.repository)
+            && is(&self.public["context"]["surface"], &filter.surface)
+            && is(&self.personal["actor"]["username"], &filter.actor)
+            && is(&self.public["verdict"], &filter.verdict)
+            && is(&self.public["operation"], &filter.operation)
+            && filter
+                .dry_run
+                .is_none_or(|dry| self.public["dryRun"] == dry)
+    }
+}
+
+fn one_of(values: &[&'static str]) -> impl Strategy<Value = Option<String>> {
+    let some = select(values.to_vec()).prop_map(|value| Some(value.to_owned()));
+    prop_oneof![3 => Just(None), 1 => some]
+}
+
+fn filters() -> impl Strategy<Value = Filter> {
+    let namespaces = ["krate-org-acme", "krate-org-globex", "", "nowhere"].map(str::to_owned);
+    let namespaces = prop::option::of(prop::collection::vec(select(namespaces.to_vec()), 0..4));
+    let time = || prop_oneof![Just(None), (-5..COUNT + 5).prop_map(|n| Some(micros(n)))];
+    let policies = &[
+        "require-pr-description",
+        "webhook-signing-required",
+        "nothing",
+    ];
+    let attribution = (
+        one_of(policies),
+        one_of(&["has-secret", "nothing"]),
+        one_of(&["kyverno"]),
+    );
+    let public = (
+        one_of(&["Pipeline", "PullRequest"]),
+        one_of(&["web", "api", ""]),
+        one_of(&["pr", "run"]),
+        one_of(&["denied", "unavailable"]),
+        one_of(&["CREATE", "DELETE"]),
+        prop::option::weighted(0.2, any::<bool>()),
+    );
+    let personal = (
+        one_of(&["object-1", "object-8"]),
+        one_of(&["alice", "nobody"]),
+    );
+    (namespaces, time(), time(), attribution, public, personal).prop_map(
+        |(namespaces, since, until, attribution, public, personal)| {
+            let (policy, rule, enforcer) = attribution;
+            let (kind, repository, surface, verdict, operation, dry_run) = public;
+            let (name, actor) = personal;
+            let classes = Vec::new();
+            Filter {
+                classes,
+                namespaces,
+                since,
+                until,
+                policy,
+                rule,
+                enforcer,
+                kind,
+                name,
+                repository,
+                surface,
+                actor,
+                verdict,
+                operation,
+                dry_run,
+            }
+        },
+    )
+}
+
+fn positions(rows: &[Row]) -> Vec<u64> {
+    rows.iter().map(|row| row.position).collect()
+}
+
+#[test]
+fn every_filter_gives_what_a_scan_would_in_order_and_in_pages() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    drop(fill(&path, COUNT));
+    let (reader, entries) = (Reader::open(&path).unwrap(), entries());
+    let config = Config {
+        cases: 800,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let strategy = (filters(), 0..30_u64, 1..20_u32);
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+        .run(&strategy, |(filter, offset, limit)| {
+            let found = entries.iter().filter(|entry| entry.matches(&filter));
+            let mut expected: Vec<_> = found.map(|entry| (entry.time, entry.position)).collect();
+            expected.sort_unstable_by(|a, b| b.cmp(a));
+            let expected: Vec<u64> = expected.into_iter().map(|(_, position)| position).collect();
+            let all = Page {
+                limit: 999,
+                ..Page::default()
+            };
+            let rows = reader.list(&filter, &all).unwrap();
+            prop_assert_eq!(&positions(&rows), &expected);
+            prop_assert_eq!(reader.count(&filter).unwrap(), expected.len() as u64);
+            let page = Page {
+                limit,
+                offset,
+                after: None,
+            };
+            let page = reader.list(&filter, &page).unwrap();
+            let end = expected.len().min(offset as usize + limit as usize);
+            prop_assert_eq!(&positions(&page), &expected[end.min(offset as usize)..end]);
+            // Going on after the last row of each page gives the same as one page.
+            let (mut after, mut paged) = (None, Vec::new());
+            loop {
+                let rows = reader
+                    .list(
+                        &filter,
+                        &Page {
+                            limit,
+                            offset: 0,
+                            after,
+                        },
+                    )
+                    .unwrap();
+                let Some(last) = rows.last() else { break };
+                after = Some((last.time, last.position));
+                paged.extend(positions(&rows));
+            }
+            prop_assert_eq!(paged, expected);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn entries_of_one_time_are_listed_by_position_and_none_is_skipped_between_pages() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    let same = |n: i64| {
+        let mut entry = denial(n);
+        let public = String::from_utf8(entry.public).unwrap();
+        entry.public = public
+            .replace(&at(n).to_string(), &at(0).to_string())
+            .into_bytes();
+        entry
+    };
+    open(&path).append(&batch((0..9).map(same)), at(1)).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = Page {
+            limit: 2,
+            offset: 0,
+            after,
+        };
+        let rows = reader.list(&Filter::default(), &page).unwrap();
+        let Some(last) = rows.last() else { break };
+        after = Some((last.time, last.position));
+        seen.extend(positions(&rows));
+    }
+    assert_eq!(seen, [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+}
+
+#[test]
+fn series_count_denials_by_their_first_attribution_whole_and_within_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    drop(fill(&path, COUNT));
+    let (reader, entries) = (Reader::open(&path).unwrap(), entries());
+    for filter in [
+        Filter::default(),
+        Filter {
+            namespaces: Some(vec!["krate-org-acme".into(), "".into()]),
+            ..Filter::default()
+        },
+        Filter {
+            since: Some(micros(30)),
+            until: Some(micros(77)),
+            ..Filter::default()
+        },
+        Filter {
+            kind: Some("Pipeline".into()),
+            actor: Some("bob".into()),
+            ..Filter::default()
+        },
+        Filter {
+            repository: Some("web".into()),
+            ..Filter::default()
+        },
+    ] {
+        let mut expected: BTreeMap<[String; 5], (u64, i64, i64)> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.matches(&filter)) {
+            let own = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let key = [
+                own(&entry.public["namespace"]),
+                own(&entry.public["attributions"][0]["policy"]),
+                own(&entry.public["kind"]),
+                own(&entry.public["operation"]),
+                own(&entry.public["context"]["repository"]),
+            ];
+            let series = expected.entry(key).or_insert((0, i64::MAX, i64::MIN));
+            *series = (
+                series.0 + 1,
+                series.1.min(entry.time),
+                series.2.max(entry.time),
+            );
+        }
+        let rows = reader.series(&filter, 999).unwrap();
+        assert!(rows.is_sorted_by(|a, b| a.count >= b.count));
+        let found: BTreeMap<_, _> = rows
+            .into_iter()
+            .map(|row| {
+                assert_eq!((row.enforcer.as_str(), row.rule.as_str()), ("kyverno", ""));
+                let key = [
+                    row.namespace,
+                    row.policy,
+                    row.kind,
+                    row.operation,
+                    row.repository,
+                ];
+                (key, (row.count, row.first, row.last))
+            })
+            .collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+    assert_eq!(reader.series(&Filter::default(), 3).unwrap().len(), 3);
+    let gaps = Filter {
+        classes: vec![Class::Gap],
+        ..Filter::default()
+    };
+    assert_eq!(reader.series(&gaps, 9).unwrap(), []);
+}
+
+#[test]
+fn an_entry_out_of_scope_is_as_if_it_were_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    drop(fill(&path, COUNT));
+    let reader = Reader::open(&path).unwrap();
+    let scope = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let id = "denial-00000";
+    assert_eq!(reader.get(id, None).unwrap().unwrap().position, 0);
+    assert!(
+        reader
+            .get(id, Some(&scope(&["krate-org-acme"])))
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        reader
+            .get(id, Some(&scope(&["krate-org-globex"])))
+            .unwrap()
+            .is_none()
+    );
+    assert!(reader.get(id, Some(&[])).unwrap().is_none());
+    assert!(
+        reader
+            .get("gap-200", Some(&scope(&["krate-org-acme"])))
+            .unwrap()
+            .is_none()
+    );
+    assert!(reader.get("none", None).unwrap().is_none());
+    let nowhere = Filter {
+        namespaces: Some(Vec::new()),
+        ..Filter::default()
+    };
+    let page = Page {
+        limit: 9,
+        ..Page::default()
+    };
+    assert_eq!(reader.list(&nowhere, &page).unwrap(), []);
+    assert_eq!(
+        (
+            reader.count(&nowhere).unwrap(),
+            reader.series(&nowhere, 9).unwrap()
+        ),
+        (0, vec![])
+    );
+}
+
+#[test]
+fn several_reads_in_a_snapshot_see_one_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    let mut store = fill(&path, 20);
+    let reader = Reader::open(&path).unwrap();
+    let counted = reader.snapshot(|reader| {
+        let before = reader.count(&Filter::default())?;
+        store.append(&batch([denial(500)]), at(900))?;
+        Ok::<_, docket_ledger::store::StoreError>((before, reader.count(&Filter::default())?))
+    });
+    assert_eq!(counted.unwrap(), (20, 20));
+    assert_eq!(reader.count(&Filter::default()).unwrap(), 21);
+}
+
+#[test]
+fn parts_that_cannot_be_read_still_have_a_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    let mut odd = denial(1);
+    odd.public = br#"{"id":"denial-00001","time":17,"verdict":["denied"]}"#.to_vec();
+    let mut torn = denial(2);
+    torn.personal = Some(b"{\"name\":".to_vec());
+    let mut typed = denial(3);
+    typed.public =
+        br#"{"id":"denial-00003","time":"2026-01-02T03:04:05Z","verdict":{"a":1}}"#.to_vec();
+    open(&path)
+        .append(&batch([odd, torn, typed]), at(7))
+        .unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let rows = reader.scan(0, 9).unwrap();
+    assert_eq!(rows[0].time, micros(7), "recordedAt stands in");
+    assert_eq!(rows[1].time, micros(2));
+    assert_eq!(
+        rows[2].time,
+        "2026-01-02T03:04:05Z"
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+            .as_microsecond()
+    );
+    assert_eq!(rows[0].id, "denial-00001");
+    drop(reader);
+    let report = docket_ledger::verify::verify(&path, &Default::default()).unwrap();
+    assert_eq!(report.findings, []);
+}
