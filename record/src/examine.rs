@@ -182,16 +182,20 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         .parse()
         .map_err(|_| ExamineError::Time)?;
     let id = DenialId::of(event, &bench.config.cluster);
-    let (sworn, refused) = sworn::hear(event, bench, time);
+    let governed = crate::verdict::governed(&event.glance(), bench.config);
+    // Elsewhere no hook of ours is registered, so nothing under its name can be ours.
+    let (sworn, refused) = if governed {
+        sworn::hear(event, bench, time)
+    } else {
+        Default::default()
+    };
     let called = Called {
         witnessed: !sworn.is_empty(),
         reached_final: sworn.iter().any(|one| one.hook == crate::testimony::FINAL),
         tried: crate::verdict::ours_tried(event),
     };
     let outcome = match judge(event, called) {
-        _ if !crate::verdict::governed(&event.glance(), bench.config) => {
-            Outcome::Counted(Counted::NotGoverned)
-        }
+        _ if !governed => Outcome::Counted(Counted::NotGoverned),
         Judgement::Counted(why) => Outcome::Counted(why),
         Judgement::Record(verdict, refusal) => {
             let case = record::Case {
