@@ -438,3 +438,24 @@ fn a_file_that_is_not_there_could_not_be_checked() {
     let missing = verify(&directory.path().join("none"), &VerifyOptions::default());
     assert!(matches!(missing, Err(VerifyError::Io(_, _))));
 }
+
+#[test]
+fn a_change_of_the_entries_is_found_although_the_view_was_made_again() {
+    let (_directory, path, original) = bytes(60);
+    for sql in [
+        "UPDATE entry SET exhibit = NULL, exhibit_salt = NULL WHERE position = 11",
+        "UPDATE entry SET personal = NULL, personal_salt = NULL WHERE position = 3",
+        "UPDATE entry SET public = NULL, public_salt = NULL WHERE position = 3",
+        "UPDATE entry SET personal = CAST('{}' AS BLOB) WHERE position = 3",
+        "UPDATE entry SET exhibit = x'01', exhibit_salt = zeroblob(32) WHERE position = 1",
+        "UPDATE entry SET (public_salt, public) = \
+         (SELECT public_salt, public FROM entry WHERE position = 5) WHERE position = 4",
+        "DELETE FROM entry WHERE position = (SELECT max(position) FROM entry)",
+        "DELETE FROM entry WHERE position = 7",
+    ] {
+        assert!(change(&path, &original, sql), "{sql}");
+        // A public part that is gone leaves an entry without an id, which is no obstacle.
+        reindex(&path).unwrap();
+        assert!(!check(&path).intact(), "{sql}");
+    }
+}
