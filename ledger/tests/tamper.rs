@@ -454,8 +454,11 @@ fn a_change_of_the_entries_is_found_although_the_view_was_made_again() {
         "DELETE FROM entry WHERE position = 7",
     ] {
         assert!(change(&path, &original, sql), "{sql}");
-        // A public part that is gone leaves an entry without an id, which is no obstacle.
-        reindex(&path).unwrap();
+        // Only where two entries have one id there is no view to make.
+        assert!(
+            reindex(&path).is_ok() || sql.contains("position = 5"),
+            "{sql}"
+        );
         assert!(!check(&path).intact(), "{sql}");
     }
 }
