@@ -1,0 +1,212 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Denials of Krate's admission control: who was refused what, by which policy, and the
+/// proof that the record is whole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "docket",
+    version,
+    max_term_width = 100,
+    after_help = "After `make up`: `. target/run/env` sets DOCKET_URL, DOCKET_CA and DOCKET_TOKEN.\n\
+                  Exit codes: 0 done, 1 what was asked about is wrong (tampered, not found), 2 could not do it."
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub server: Server,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which server, and as whom.
+#[derive(Debug, clap::Args)]
+pub struct Server {
+    /// Address of the reporter, https://host:port
+    #[arg(long, global = true, env = "DOCKET_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// Certificates of the authority that signed the server's (PEM); else the system's
+    #[arg(long, global = true, env = "DOCKET_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Bearer token of the cluster; better given as DOCKET_TOKEN, which `ps` does not show
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKET_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List denials, newest first
+    #[command(visible_alias = "ls", after_help = LIST_EXAMPLES)]
+    List(Box<List>),
+    /// Show one denial in full
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(Show),
+    /// Show where the record may be incomplete, and why
+    #[command(after_help = GAPS_EXAMPLES)]
+    Gaps(Gaps),
+    /// Check that nothing was changed, added, removed or swapped
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(Verify),
+    /// Rebuild the view of a ledger's file that no reporter holds
+    #[command(after_help = REINDEX_EXAMPLES)]
+    Reindex(Reindex),
+}
+
+const LIST_EXAMPLES: &str = "Examples:
+  docket list                                  what you may read, the newest 50
+  docket list -n krate-org-acme --since 2h     one namespace, the last two hours
+  docket list --org acme --policy require-pr-description
+  docket list --actor alice --verdict denied --dry-run false -o wide
+  docket list --limit 0 -o json                everything, for a program";
+
+const SHOW_EXAMPLES: &str = "Examples:
+  docket show k3j5zq2a          by the beginning of its id, as `docket list` prints it
+  docket show k3j5zq2a -o json";
+
+const GAPS_EXAMPLES: &str = "Examples:
+  docket gaps                   all of them, newest first
+  docket gaps --since 7d --open";
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  docket verify                                   over HTTPS; the server's word is not believed
+  docket verify --checkpoint published.txt        … and against a checkpoint that you kept
+  docket verify --store ledger.db --key KEY       a ledger's file, its view included
+Exit codes: 0 intact, 1 tampered (and where), 2 could not check.";
+
+const REINDEX_EXAMPLES: &str = "Examples:
+  docket reindex --store ledger.db";
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For people with room
+    Wide,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only this namespace
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// All namespaces that you may read (as without -n)
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Only the namespaces of this org
+    #[arg(long)]
+    pub org: Option<String>,
+    /// From then on: 2h, 7d, or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Name of a policy
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Name of a rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Kind of the object, such as PullRequest
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Name of the object
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Krate repository
+    #[arg(long)]
+    pub repository: Option<String>,
+    /// Krate surface, such as pr
+    #[arg(long)]
+    pub surface: Option<String>,
+    /// User name
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Who said no, such as kyverno
+    #[arg(long)]
+    pub enforcer: Option<String>,
+    /// denied, unavailable, unknown or failedOpen
+    #[arg(long)]
+    pub verdict: Option<String>,
+    /// CREATE, UPDATE, DELETE or CONNECT
+    #[arg(long)]
+    pub operation: Option<String>,
+    /// true: only dry runs; false: none
+    #[arg(long, value_name = "BOOL")]
+    pub dry_run: Option<bool>,
+    /// At most so many; 0: all
+    #[arg(long, default_value_t = 50)]
+    pub limit: u64,
+    /// table, wide or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Id, or its beginning
+    pub id: String,
+    /// table or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Gaps {
+    /// From then on: 2h, 7d, or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only those that nothing has closed
+    #[arg(long)]
+    pub open: bool,
+    /// At most so many; 0: all
+    #[arg(long, default_value_t = 50)]
+    pub limit: u64,
+    /// table, wide or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// A ledger's file, instead of a server
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// A checkpoint that you kept: the ledger must hold all that it held
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Verifier key, <origin>+<hash>+<base64>; else the one seen first at this server
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Reindex {
+    /// The ledger's file
+    #[arg(long, value_name = "FILE")]
+    pub store: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent_with_itself() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,257 @@
+//! HTTPS to the reporter. Every failure names its remedy.
+
+use crate::args::Server;
+use crate::failure::{Failure, chain, could_not};
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest answer that is read: a page of 200 entries with all their parts.
+const LARGEST: usize = 64 * 1024 * 1024;
+/// Longest wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Where systems keep the certificates that they believe.
+const SYSTEM_CERTIFICATES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+const SOURCE: &str = "after `make up`, `. target/run/env` sets it";
+
+/// One server, one token.
+pub struct Client {
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    url: Uri,
+    authority: String,
+    token: String,
+    ca: String,
+}
+
+impl Client {
+    /// Nothing is sent yet.
+    pub fn new(server: &Server) -> Result<Client, Failure> {
+        let say = |text: String| Failure::CouldNot(text);
+        let url = server.url.as_deref().ok_or_else(|| {
+            say(format!(
+                "no server to ask: set DOCKET_URL or --url ({SOURCE})"
+            ))
+        })?;
+        let parsed: Uri = url
+            .trim_end_matches('/')
+            .parse()
+            .map_err(could_not("the address is not a URL"))?;
+        if parsed.scheme_str() != Some("https") {
+            return Err(say(format!(
+                "{url} is not an https address; a token is never sent without TLS"
+            )));
+        }
+        let authority = parsed
+            .authority()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let token = server
+            .token
+            .clone()
+            .filter(|token| !token.trim().is_empty())
+            .ok_or_else(|| say(format!("no token to show: set DOCKET_TOKEN or --token ({SOURCE}; else `kubectl create token`)")))?;
+        let (file, roots) = roots(server.ca.as_deref())?;
+        let tls = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_only()
+            .enable_all_versions()
+            .build();
+        let http =
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+        let ca = file.display().to_string();
+        Ok(Client {
+            http,
+            url: parsed,
+            authority,
+            token: token.trim().to_owned(),
+            ca,
+        })
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The body of a 200.
+    pub async fn get(&self, path: &str) -> Result<Bytes, Failure> {
+        let (status, body) = self.ask(path).await?;
+        if status == StatusCode::OK {
+            Ok(body)
+        } else {
+            Err(self.refused(status, &body))
+        }
+    }
+
+    /// A 200's body as JSON.
+    pub async fn json(&self, path: &str) -> Result<Value, Failure> {
+        let body = self.get(path).await?;
+        serde_json::from_slice(&body).map_err(could_not("the server's answer is not JSON"))
+    }
+
+    async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let prefix = self.url.path().trim_end_matches('/');
+        let uri = format!("https://{}{prefix}{path}", self.authority);
+        let request = Request::get(uri)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(
+                header::USER_AGENT,
+                concat!("docket/", env!("CARGO_PKG_VERSION")),
+            )
+            .body(Empty::new())
+            .map_err(could_not(
+                "the request can't be written; is the token one line of text?",
+            ))?;
+        let answer = async {
+            let response = self
+                .http
+                .request(request)
+                .await
+                .map_err(|error| self.unreachable(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), LARGEST).collect().await;
+            match body {
+                Ok(body) => Ok((status, body.to_bytes())),
+                Err(error) => Err(Failure::CouldNot(format!(
+                    "the answer of {} broke off: {}",
+                    self.authority,
+                    chain(error.as_ref())
+                ))),
+            }
+        };
+        let late = || {
+            Failure::CouldNot(format!(
+                "{} did not answer within {PATIENCE:?}; try again, or ask for less",
+                self.authority
+            ))
+        };
+        tokio::time::timeout(PATIENCE, answer)
+            .await
+            .map_err(|_| late())?
+    }
+
+    fn unreachable(&self, error: &hyper_util::client::legacy::Error) -> Failure {
+        let cause = chain(error);
+        let remedy = if cause.contains("UnknownIssuer") || cause.contains("certificate") {
+            format!(
+                "its certificate is not believed by {}; set DOCKET_CA or --ca to the right authority ({SOURCE})",
+                self.ca
+            )
+        } else {
+            "is the reporter running there? `make up` starts one, and `. target/run/env` sets DOCKET_URL to it".to_owned()
+        };
+        Failure::CouldNot(format!(
+            "{} can't be reached: {remedy} [{cause}]",
+            self.authority
+        ))
+    }
+
+    /// What the server said, and for a token what to do.
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let said = body["message"].as_str().unwrap_or("it does not say why");
+        match status {
+            StatusCode::NOT_FOUND => Failure::Wrong(said.to_owned()),
+            StatusCode::UNAUTHORIZED => Failure::CouldNot(format!(
+                "{} does not accept the token: {said}; set a fresh DOCKET_TOKEN (`kubectl create token`, or `. target/run/env`)",
+                self.authority
+            )),
+            StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Failure::CouldNot(said.to_owned()),
+            status => Failure::CouldNot(format!("{} answers {status}: {said}", self.authority)),
+        }
+    }
+}
+
+fn roots(given: Option<&Path>) -> Result<(PathBuf, RootCertStore), Failure> {
+    let system = || {
+        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        named
+            .into_iter()
+            .chain(SYSTEM_CERTIFICATES.map(PathBuf::from))
+            .find(|file| file.exists())
+    };
+    let file = given.map(Path::to_owned).or_else(system).ok_or_else(|| {
+        Failure::CouldNot(format!(
+            "no certificates to believe: set DOCKET_CA or --ca ({SOURCE})"
+        ))
+    })?;
+    let unreadable = |cause: String| {
+        Failure::CouldNot(format!(
+            "{} holds no certificates that can be read: {cause}; set DOCKET_CA or --ca ({SOURCE})",
+            file.display()
+        ))
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in
+        CertificateDer::pem_file_iter(&file).map_err(|error| unreadable(chain(&error)))?
+    {
+        let certificate = certificate.map_err(|error| unreadable(chain(&error)))?;
+        // Systems keep some that rustls does not take; the others still hold.
+        let taken = roots.add(certificate);
+        if given.is_some() {
+            taken.map_err(|error| unreadable(chain(&error)))?;
+        }
+    }
+    if roots.is_empty() {
+        Err(unreadable("none in it".to_owned()))
+    } else {
+        Ok((file, roots))
+    }
+}
+
+/// `name=value` pairs as a query; values percent-encoded.
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    let mut query = String::new();
+    for (name, value) in pairs {
+        query.push(if query.is_empty() { '?' } else { '&' });
+        query.push_str(name);
+        query.push('=');
+        query.push_str(&encode(value));
+    }
+    query
+}
+
+/// One part of a path or a query: everything but letters, digits and `-_.~` escaped.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            byte => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query;
+
+    #[test]
+    fn what_a_user_types_never_becomes_a_second_parameter() {
+        assert_eq!(query(&[]), "");
+        assert_eq!(
+            query(&[("actor", "a&limit=1#é /"), ("limit", "5")]),
+            "?actor=a%26limit%3D1%23%C3%A9%20%2F&limit=5"
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! `docket show`: one denial in full.
+
+use crate::args::{Output, Server, Show};
+use crate::client::{Client, encode};
+use crate::failure::Failure;
+use crate::list::{moment, object};
+use crate::screen::{Screen, Style, print};
+use crate::text::{json, lines, plain, wrap};
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// Width of the left column.
+const LABEL: usize = 12;
+/// Lines are no longer than this, on however wide a terminal.
+const READABLE: usize = 100;
+
+pub async fn run(server: &Server, show: Show) -> Result<(), Failure> {
+    let client = Client::new(server)?;
+    let id = show.id.trim().to_lowercase();
+    if id.len() < 6 {
+        return Err(Failure::CouldNot(
+            "an id, or at least its first 6 characters, is needed; `docket list` prints 8".into(),
+        ));
+    }
+    let item = client
+        .json(&format!("/api/policy-denials/{}", encode(&id)))
+        .await?;
+    match show.output {
+        Output::Json => print(&json(&item)),
+        Output::Table | Output::Wide => {
+            print(&Page::new(Screen::now()).fill(&item, Timestamp::now()))
+        }
+    }
+    Ok(())
+}
+
+/// Labelled paragraphs.
+struct Page {
+    screen: Screen,
+    width: usize,
+    out: String,
+}
+
+impl Page {
+    fn new(screen: Screen) -> Page {
+        let width = screen.width.unwrap_or(READABLE).clamp(40, READABLE) - LABEL;
+        Page {
+            screen,
+            width,
+            out: String::new(),
+        }
+    }
+
+    fn fill(mut self, item: &Value, now: Timestamp) -> String {
+        self.title(item, now);
+        let attributions = item["attributions"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        for attribution in attributions {
+            self.attribution(attribution);
+        }
+        self.words(item, attributions);
+        self.krate(item);
+        self.evidence(item);
+        for note in item["notes"].as_array().into_iter().flatten() {
+            self.line("Note", Style::Plain, &text(note));
+        }
+        for amendment in item["amendments"].as_array().into_iter().flatten() {
+            let (kind, time) = (text(&amendment["kind"]), moment(&text(&amendment["time"])));
+            self.line(
+                "Later",
+                Style::Yellow,
+                &format!("{kind}, {time} (entry {})", amendment["position"]),
+            );
+        }
+        self.line("Id", Style::Plain, &text(&item["id"]));
+        self.line(
+            "Proof",
+            Style::Plain,
+            &format!(
+                "entry {} of the ledger; `docket verify` checks it",
+                item["position"]
+            ),
+        );
+        self.out
+    }
+
+    fn title(&mut self, item: &Value, now: Timestamp) {
+        let verdict = match item["verdict"].as_str() {
+            Some("denied") => "Denied",
+            Some("unavailable") => "Unavailable",
+            Some("unknown") => "Unknown",
+            Some("failedOpen") => "Admitted",
+            _ => "Unreadable",
+        };
+        let style = if verdict == "Denied" {
+            Style::Red
+        } else {
+            Style::Yellow
+        };
+        let place = match item["namespace"].as_str() {
+            Some(namespace) => format!("{} in {}", object(item), plain(namespace)),
+            None => format!("{} (of the cluster)", object(item)),
+        };
+        let label = format!("{verdict:LABEL$}");
+        self.out.push_str(&self.screen.paint(style, &label));
+        self.out.push_str(&self.screen.paint(Style::Bold, &place));
+        self.out.push('\n');
+        let by = match (item["actor"].as_str(), item["impersonator"].as_str()) {
+            (Some(actor), Some(other)) => {
+                format!("{}, impersonated by {}", plain(actor), plain(other))
+            }
+            (Some(actor), None) => plain(actor),
+            (None, _) if item["erased"] == true => "someone whose name was erased".to_owned(),
+            (None, _) => "an unknown user".to_owned(),
+        };
+        let dry = if item["dryRun"] == true {
+            ", a dry run"
+        } else {
+            ""
+        };
+        self.line(
+            "",
+            Style::Plain,
+            &format!("{}{dry} by {by}", text(&item["operation"])),
+        );
+        let time = text(&item["time"]);
+        let ago = time.parse().map(|time| ago(now, time)).unwrap_or_default();
+        let mut answer = format!("{}{ago}, HTTP {}", moment(&time), item["code"]);
+        if let Some(reason) = item["reason"].as_str() {
+            answer.push_str(&format!(" {}", plain(reason)));
+        }
+        self.line("", Style::Plain, &answer);
+        match item["verdict"].as_str() {
+            Some("unavailable") => self.line(
+                "",
+                Style::Yellow,
+                "An enforcer could not be asked, and the request was refused for that.",
+            ),
+            Some("unknown") => self.line(
+                "",
+                Style::Yellow,
+                "What became of the request can't be known from its audit event.",
+            ),
+            Some("failedOpen") => self.line(
+                "",
+                Style::Yellow,
+                "It was let through because an enforcer could not be asked.",
+            ),
+            _ => {}
+        }
+    }
+
+    fn attribution(&mut self, attribution: &Value) {
+        self.out.push('\n');
+        let of = |name: &str| text(&attribution[name]);
+        let kind = [of("policyKind"), of("enforcer")]
+            .into_iter()
+            .find(|kind| !kind.is_empty());
+        let name = match (of("policy"), of("rule")) {
+            (policy, _) if policy.is_empty() => "not named".to_owned(),
+            (policy, rule) if rule.is_empty() => policy,
+            (policy, rule) => format!("{policy}, rule {rule}"),
+        };
+        let place = match of("policyNamespace") {
+            namespace if namespace.is_empty() => String::new(),
+            namespace => format!(" in {namespace}"),
+        };
+        let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+        self.line("Policy", Style::Bold, &format!("{name}{place}{kind}"));
+        let law = &attribution["law"];
+        let said = [("title", ""), ("category", ""), ("severity", "severity ")];
+        let said: Vec<String> = said
+            .into_iter()
+            .filter_map(|(name, before)| {
+                let value = text(&law[name]);
+                (!value.is_empty()).then(|| format!("{before}{value}"))
+            })
+            .collect();
+        self.line("", Style::Plain, &said.join(" · "));
+        if of("grade") == "ambiguous" {
+            let doubt = of("doubt");
+            let why = if doubt.is_empty() {
+                String::new()
+            } else {
+                format!(": {doubt}")
+            };
+            self.line("", Style::Yellow, &format!("ambiguous{why}"));
+        }
+        self.paragraph("Message", Style::Plain, &attribution["message"]);
+        self.paragraph("Remedy", Style::Green, &law["remediation"]);
+    }
+
+    /// The text as the client saw it, where the attributions do not already say it.
+    fn words(&mut self, item: &Value, attributions: &[Value]) {
+        let said = attributions
+            .iter()
+            .any(|attribution| attribution["message"].is_string());
+        if !said {
+            let whole = if item["text"].is_string() {
+                &item["text"]
+            } else {
+                &item["message"]
+            };
+            self.out.push('\n');
+            self.paragraph("Message", Style::Plain, whole);
+        }
+    }
+
+    fn krate(&mut self, item: &Value) {
+        let context = &item["context"];
+        let parts: Vec<String> = [
+            ("org", &item["org"]),
+            ("repository", &item["repository"]),
+            ("pull request", &context["pullRequest"]),
+            ("run", &context["run"]),
+            ("environment", &item["environment"]),
+            ("surface", &item["surface"]),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {}", plain(value.as_str()?))))
+        .collect();
+        self.out.push('\n');
+        self.line("Krate", Style::Plain, &parts.join(" · "));
+        if context["claimed"] == true {
+            self.line("", Style::Dim, "as the refused object says of itself");
+        }
+        let count = item["count"].as_u64().unwrap_or(1);
+        if count > 1 {
+            let (first, last) = (
+                moment(&text(&item["firstSeen"])),
+                moment(&text(&item["lastSeen"])),
+            );
+            self.line(
+                "Series",
+                Style::Plain,
+                &format!("{count} like it, {first} to {last}"),
+            );
+        }
+    }
+
+    fn evidence(&mut self, item: &Value) {
+        let testimony = match item["testimony"].as_str() {
+            Some("verified") => "testimony verified",
+            Some("missing") => {
+                "testimony missing: our hook was not called, failed open, or its annotation was lost"
+            }
+            Some("invalid") => "testimony invalid, ignored",
+            Some("disputed") => "testimony disputed: it disagrees with the event, or came twice",
+            Some("notExpected") => "no testimony expected for this kind",
+            _ => "",
+        };
+        let passes = match item["passes"].as_u64() {
+            Some(passes) if passes > 1 => format!(" ({passes} passes)"),
+            _ => String::new(),
+        };
+        self.line("Evidence", Style::Plain, &format!("{testimony}{passes}"));
+        let recorded = moment(&text(&item["recordedAt"]));
+        let source = text(&item["source"]);
+        let from = if source.is_empty() {
+            String::new()
+        } else {
+            format!(" from source {source}")
+        };
+        self.line("", Style::Plain, &format!("recorded {recorded}{from}"));
+    }
+
+    /// Other people's words: their line breaks are kept.
+    fn paragraph(&mut self, label: &str, style: Style, value: &Value) {
+        let mut label = label;
+        for line in lines(value.as_str().unwrap_or_default()) {
+            self.line(label, style, &line);
+            label = "";
+        }
+    }
+
+    /// Nothing is said of nothing.
+    fn line(&mut self, label: &str, style: Style, words: &str) {
+        if words.is_empty() {
+            return;
+        }
+        for (at, line) in wrap(words, self.width).iter().enumerate() {
+            let label = if at == 0 { label } else { "" };
+            self.out
+                .push_str(&self.screen.paint(Style::Dim, &format!("{label:LABEL$}")));
+            self.out.push_str(&self.screen.paint(style, line));
+            self.out.push('\n');
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    plain(value.as_str().unwrap_or_default())
+}
+
+/// ` (3 minutes ago)`; empty for the future.
+fn ago(now: Timestamp, time: Timestamp) -> String {
+    let seconds = now.duration_since(time).as_secs();
+    let (number, unit) = match seconds {
+        ..0 => return String::new(),
+        0..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!(" ({number} {unit}{plural} ago)")
+}

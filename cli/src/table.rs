@@ -1,0 +1,194 @@
+//! A table: columns as wide as they need, the last one as wide as there is room.
+
+use crate::screen::{Screen, Style};
+use crate::text::{cut, width};
+
+/// Between two columns.
+const SPACE: usize = 2;
+/// The last column is given at least this, whatever the others would like.
+const LAST: usize = 24;
+
+/// One column.
+pub struct Column {
+    /// Heading.
+    pub title: &'static str,
+    /// Widest on a terminal.
+    pub most: usize,
+}
+
+/// One field of a row.
+pub struct Cell {
+    /// Harmless text.
+    pub text: String,
+    /// How it is shown.
+    pub style: Style,
+}
+
+impl Cell {
+    /// Without a style.
+    pub fn plain(text: impl Into<String>) -> Cell {
+        Cell {
+            text: text.into(),
+            style: Style::Plain,
+        }
+    }
+
+    /// With one.
+    pub fn styled(style: Style, text: impl Into<String>) -> Cell {
+        Cell {
+            text: text.into(),
+            style,
+        }
+    }
+}
+
+/// Headings and rows. A column in which no row says anything is left out.
+pub fn render(screen: Screen, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+    let used: Vec<usize> = (0..columns.len())
+        .filter(|&at| {
+            rows.iter()
+                .any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()))
+        })
+        .collect();
+    let Some((&last, others)) = used.split_last() else {
+        return String::new();
+    };
+    let mut widths: Vec<usize> = used
+        .iter()
+        .map(|&at| natural(screen, columns, rows, at))
+        .collect();
+    if let Some(total) = screen.width {
+        fit(&mut widths, total);
+    }
+    let mut out = String::new();
+    let heading = |at: usize| Cell::styled(Style::Dim, columns[at].title);
+    let headings: Vec<Cell> = (0..columns.len()).map(heading).collect();
+    for row in std::iter::once(&headings).chain(rows) {
+        let mut line = String::new();
+        for (&at, &wide) in others.iter().zip(&widths) {
+            let shown = cut(&row[at].text, wide);
+            let pad = " ".repeat(wide - width(&shown) + SPACE);
+            line.push_str(&screen.paint(row[at].style, &shown));
+            line.push_str(&pad);
+        }
+        let shown = widths
+            .last()
+            .map_or_else(String::new, |&wide| cut(&row[last].text, wide));
+        line.push_str(&screen.paint(row[last].style, &shown));
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// As wide as its widest text; on a terminal no wider than the column likes to be.
+fn natural(screen: Screen, columns: &[Column], rows: &[Vec<Cell>], at: usize) -> usize {
+    let texts = rows.iter().map(|row| width(&row[at].text));
+    let widest = texts.max().unwrap_or(0).max(width(columns[at].title));
+    match screen.width {
+        Some(_) => widest.min(columns[at].most),
+        None => widest,
+    }
+}
+
+/// The last column takes what is left; if that is too little, the widest others give.
+fn fit(widths: &mut [usize], total: usize) {
+    let spaces = SPACE * widths.len().saturating_sub(1);
+    let Some((last, others)) = widths.split_last_mut() else {
+        return;
+    };
+    let wanted = (*last).min(LAST);
+    while others.iter().sum::<usize>() + spaces + wanted > total {
+        match others.iter_mut().max() {
+            Some(widest) if *widest > 8 => *widest -= 1,
+            _ => break,
+        }
+    }
+    let left = total.saturating_sub(others.iter().sum::<usize>() + spaces);
+    *last = (*last).min(left.max(8));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Column, render};
+    use crate::screen::{Screen, Style};
+    use crate::text::width;
+
+    fn sample(screen: Screen) -> String {
+        let columns = [
+            Column {
+                title: "ID",
+                most: 8,
+            },
+            Column {
+                title: "RULE",
+                most: 20,
+            },
+            Column {
+                title: "OBJECT",
+                most: 30,
+            },
+            Column {
+                title: "MESSAGE",
+                most: usize::MAX,
+            },
+        ];
+        let row = |id: &str, object: &str, message: &str| {
+            vec![
+                Cell::styled(Style::Red, id),
+                Cell::plain(""),
+                Cell::plain(object),
+                Cell::plain(message),
+            ]
+        };
+        let message = "a description of at least twenty characters is wanted here";
+        render(
+            screen,
+            &columns,
+            &[
+                row("abc", "PullRequest/one", message),
+                row("defg", "Job/二つ", "no"),
+            ],
+        )
+    }
+
+    #[test]
+    fn into_a_pipe_nothing_is_cut_and_an_empty_column_is_left_out() {
+        let table = sample(Screen {
+            width: None,
+            colour: false,
+        });
+        assert_eq!(
+            table,
+            "ID    OBJECT           MESSAGE\n\
+             abc   PullRequest/one  a description of at least twenty characters is wanted here\n\
+             defg  Job/二つ         no\n"
+        );
+    }
+
+    #[test]
+    fn on_a_terminal_no_line_is_wider_than_it() {
+        for columns in [40, 50, 60, 80] {
+            let table = sample(Screen {
+                width: Some(columns),
+                colour: false,
+            });
+            assert!(
+                table.lines().all(|line| width(line) <= columns),
+                "{columns}:\n{table}"
+            );
+        }
+    }
+
+    #[test]
+    fn colours_stand_around_texts_and_change_no_column() {
+        let table = sample(Screen {
+            width: None,
+            colour: true,
+        });
+        assert!(
+            table.contains("\u{1b}[31mabc\u{1b}[0m   PullRequest/one"),
+            "{table:?}"
+        );
+    }
+}

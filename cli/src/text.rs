@@ -1,0 +1,145 @@
+//! Texts of others, made harmless for a terminal: a message may hold what the refused
+//! object said, and that may be escape codes, or letters that run the other way.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Would a terminal obey this, or hide with it?
+fn dangerous(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// One line: white space becomes a blank, what is dangerous is spelled out.
+pub fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => safe.push(' '),
+            c if dangerous(c) => safe.extend(c.escape_unicode()),
+            c => safe.push(c),
+        }
+    }
+    safe.trim().to_owned()
+}
+
+/// Several lines: the line breaks stay.
+pub fn lines(text: &str) -> Vec<String> {
+    let lines = text.lines().map(plain);
+    let mut kept: Vec<String> = lines.skip_while(String::is_empty).collect();
+    while kept.last().is_some_and(String::is_empty) {
+        kept.pop();
+    }
+    kept
+}
+
+/// JSON that holds nothing dangerous: such characters stand only inside its strings,
+/// where they can be written as escapes.
+pub fn json(value: &serde_json::Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if dangerous(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Columns that the text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// At most so many columns; what is cut ends in `…`.
+pub fn cut(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let mut room = most.saturating_sub(1);
+    let mut kept = String::new();
+    for c in text.chars() {
+        let columns = c.width().unwrap_or(0);
+        if columns > room {
+            break;
+        }
+        room -= columns;
+        kept.push(c);
+    }
+    if most > 0 {
+        kept.truncate(kept.trim_end().len());
+        kept.push('…');
+    }
+    kept
+}
+
+/// Broken between words into lines of at most so many columns.
+pub fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let line = lines.last_mut().map_or(0, |line| width(line));
+        if line > 0 && line + 1 + width(word) > most {
+            lines.push(word.to_owned());
+        } else if let Some(last) = lines.last_mut() {
+            if line > 0 {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, json, lines, plain, width, wrap};
+
+    const HOSTILE: &str = "a\u{1b}[31mred\u{7}\u{202e}cod\u{9b}2J\u{200b}\u{e0041}\r\nb";
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left_in_a_line() {
+        let safe = plain(HOSTILE);
+        assert!(!safe.chars().any(super::dangerous), "{safe:?}");
+        assert!(
+            safe.contains("\\u{1b}") && safe.contains("\\u{202e}"),
+            "{safe}"
+        );
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left_in_json_and_it_still_says_the_same() {
+        let value = serde_json::json!({ "message": HOSTILE });
+        let safe = json(&value);
+        assert!(
+            !safe.chars().any(|c| c != '\n' && super::dangerous(c)),
+            "{safe:?}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
+            value
+        );
+    }
+
+    #[test]
+    fn a_cut_counts_columns_and_not_letters() {
+        assert_eq!(cut("ordinary", 8), "ordinary");
+        assert_eq!(cut("ordinary", 5), "ordi…");
+        assert_eq!(cut("日本語の説明", 7), "日本語…");
+        assert_eq!(width(&cut("日本語の説明", 6)), 5);
+        assert_eq!(cut("two words", 5), "two…");
+        assert_eq!(cut("x", 0), "");
+    }
+
+    #[test]
+    fn lines_keep_their_breaks_and_lose_empty_ends() {
+        assert_eq!(lines("\n\na\n\tb\u{1b}\n\n"), ["a", "b\\u{1b}"]);
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("", 7), [""]);
+    }
+}

@@ -1,0 +1,334 @@
+//! `docket list`, `show`, `gaps`: what people and programs see.
+
+mod support;
+
+use docket_ledger::entry::Class;
+use serde_json::{Value, json};
+use support::{World, denial, id};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_is_calm_and_says_who_was_refused_what_by_which_policy() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    world.deny(1, json!({"dryRun": true, "namespace": "krate-org-globex", "attributions": [
+        {"enforcer": "kyverno", "policy": "webhook-signing-required", "rule": "has-secret", "result": "fail", "grade": "exact", "source": "responseStatus"},
+        {"enforcer": "kyverno", "policy": "other", "result": "fail", "grade": "exact", "source": "responseStatus"}]}),
+        json!({"actor": {"username": "system:serviceaccount:krate-system:krate"}, "messages": ["Name a secret."]}));
+    world.deny(2, json!({"verdict": "unavailable", "namespace": "", "kind": "Pod", "subresource": "exec", "attributions": [
+        {"enforcer": "webhook", "webhook": "guard.example", "result": "error", "grade": "ambiguous", "source": "responseStatus"}]}),
+        json!({"messages": ["failed calling webhook"]}));
+    let table = world.run(&["list"]).ok();
+    assert_eq!(table, "\
+ID        TIME                  NAMESPACE         OBJECT            ACTOR                  POLICY                                  VERDICT           MESSAGE
+im7l6w6a  2026-10-05 12:00:02Z                    Pod/pr-2 (exec)   alice                  webhook?                                unavailable       failed calling webhook
+wqdrdkem  2026-10-05 12:00:01Z  krate-org-globex  PullRequest/pr-1  sa:krate-system/krate  webhook-signing-required/has-secret +1  denied (dry run)  Name a secret.
+347wdgae  2026-10-05 12:00:00Z  krate-org-acme    PullRequest/pr-0  alice                  require-pr-description                  denied            A description of at least 20 characters is required.
+");
+    assert!(!table.contains('\u{1b}'), "no colours into a pipe");
+    let one = world.run(&["list", "-n", "krate-org-acme"]).ok();
+    assert!(
+        !one.contains("NAMESPACE") && one.lines().count() == 2,
+        "{one}"
+    );
+    let narrow = world.run_with(&["list"], &[("COLUMNS", "100")]).ok();
+    assert!(
+        narrow.lines().all(|line| line.chars().count() <= 100),
+        "{narrow}"
+    );
+    assert!(narrow.contains('…'), "{narrow}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wide_and_json_say_more() {
+    let mut world = World::new().await;
+    world.denials(0..2);
+    let wide = world.run(&["list", "-o", "wide"]).ok();
+    for heading in [
+        "OPERATION",
+        "REPOSITORY",
+        "ENFORCER",
+        "TESTIMONY",
+        "POSITION",
+    ] {
+        assert!(wide.contains(heading), "{wide}");
+    }
+    let body: Value = serde_json::from_str(&world.run(&["list", "-o", "json"]).ok()).unwrap();
+    assert_eq!(
+        (
+            body["items"].as_array().unwrap().len(),
+            body.as_object().unwrap().len()
+        ),
+        (2, 1)
+    );
+    assert_eq!(body["items"][0]["id"], id(1));
+    let none = world.run(&["list", "--actor", "nobody", "-o", "json"]).ok();
+    assert_eq!(
+        serde_json::from_str::<Value>(&none).unwrap(),
+        json!({"items": []})
+    );
+    let none = world.run(&["list", "--actor", "nobody"]);
+    assert_eq!(
+        (none.code, none.out.as_str(), none.err.as_str()),
+        (0, "", "No denials.\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_reaches_the_server() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    world.deny(1, json!({"namespace": "other", "verdict": "unknown", "operation": "DELETE", "dryRun": true, "kind": "Job",
+        "context": {"repository": "api", "surface": "run"},
+        "attributions": [{"enforcer": "webhook", "policy": "p", "rule": "r", "result": "fail", "source": "responseStatus"}]}),
+        json!({"name": "job-1", "actor": {"username": "bob & co"}}));
+    for filter in [
+        ["--namespace", "other"],
+        ["--policy", "p"],
+        ["--rule", "r"],
+        ["--kind", "Job"],
+        ["--name", "job-1"],
+        ["--repository", "api"],
+        ["--surface", "run"],
+        ["--actor", "bob & co"],
+        ["--enforcer", "webhook"],
+        ["--verdict", "unknown"],
+        ["--operation", "DELETE"],
+        ["--dry-run", "true"],
+        ["--since", "2026-10-05T12:00:01Z"],
+    ] {
+        let out = world
+            .run(&["list", "-o", "json", filter[0], filter[1]])
+            .ok();
+        let body: Value = serde_json::from_str(&out).unwrap();
+        let ids: Vec<_> = body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, [id(1)], "{filter:?}");
+    }
+    let until = world
+        .run(&[
+            "list",
+            "-o",
+            "json",
+            "--until",
+            "2026-10-05T12:00:01Z",
+            "-A",
+            "--org",
+            "acme",
+        ])
+        .ok();
+    assert!(until.contains(&id(0)) && !until.contains(&id(1)));
+    world
+        .run(&["list", "--since", "yesterday"])
+        .fails(2, "since: must be an RFC 3339 time");
+    world
+        .run(&["list", "--verdict", "maybe"])
+        .fails(2, "denied, unavailable, unknown, failedOpen");
+    world.run(&["list", "--colour", "red"]).fails(2, "--colour");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_paged_by_itself() {
+    let mut world = World::new().await;
+    world.denials(0..450);
+    let all: Value =
+        serde_json::from_str(&world.run(&["list", "--limit", "0", "-o", "json"]).ok()).unwrap();
+    let mut ids: Vec<_> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].to_string())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 450);
+    let some = world.run(&["list", "--limit", "203"]);
+    assert_eq!(
+        (some.out.lines().count(), some.err.as_str()),
+        (204, "247 more; --limit 0 lists all.\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_denial_is_shown_in_full() {
+    let mut world = World::new().await;
+    world.deny(
+        0,
+        json!({"notes": ["one of a collection"]}),
+        json!({"impersonator": {"username": "root"}}),
+    );
+    let shown = world.run(&["show", &id(0)[..8]]).ok();
+    let ago = shown.find(" (").zip(shown.find(" ago)"));
+    let shown = match ago {
+        Some((from, to)) => format!("{}{}", &shown[..from], &shown[to + 5..]),
+        None => shown,
+    };
+    assert_eq!(
+        shown,
+        format!(
+            "\
+Denied      PullRequest/pr-0 in krate-org-acme
+            CREATE by alice, impersonated by root
+            2026-10-05 12:00:00Z, HTTP 400
+
+Policy      require-pr-description (ValidatingPolicy)
+            A pull request says what it changes · Pull requests · severity medium
+Message     A description of at least 20 characters is required.
+Remedy      Give spec.description at least 20 characters.
+
+Krate       org acme · repository web · pull request pr-0 · surface pr
+            as the refused object says of itself
+Evidence    testimony verified
+            recorded 2026-09-21 14:13:21Z from source apiserver
+Note        one of a collection
+Id          {}
+Proof       entry 0 of the ledger; `docket verify` checks it
+",
+            id(0)
+        )
+    );
+    let item: Value =
+        serde_json::from_str(&world.run(&["show", &id(0), "-o", "json"]).ok()).unwrap();
+    assert_eq!(item["text"], "denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_not_there_is_wrong_and_one_too_short_can_not_be_asked() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    world.run(&["show", &id(9)]).fails(1, "no such denial");
+    world.run(&["show", "../../x"]).fails(1, "no such denial");
+    world.run(&["show", "abc"]).fails(2, "first 6 characters");
+    for end in ['a', 'b'] {
+        let (public, personal) = denial(
+            5,
+            &json!({"id": format!("aaaaaaa{}", end.to_string().repeat(45))}),
+            &json!({}),
+        );
+        world.add(Class::Denial, &public, Some(&personal));
+    }
+    world
+        .run(&["show", "aaaaaaa"])
+        .fails(2, "several denials begin with aaaaaaa");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gaps_say_from_when_to_when_and_why_and_the_list_points_to_them() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    let none = world.run(&["gaps"]);
+    assert_eq!((none.code, none.err.as_str()), (0, "No gaps.\n"));
+    for (n, numbers) in [(1, json!([4, 6])), (2, json!([9, 9]))] {
+        world.add(Class::Gap, &json!({"id": format!("gap-{n}"), "time": format!("2026-10-05T11:00:0{n}Z"),
+            "from": "2026-10-05T10:00:00Z", "to": "2026-10-05T10:30:00Z", "source": "witness", "cause": "numbers-missing",
+            "process": {"instance": "docket-webhook-0", "started": 1}, "numbers": numbers, "detail": "never came"}), None);
+    }
+    world.add(Class::Amendment, &json!({"id": "a", "time": "2026-10-05T12:00:00Z", "amends": "gap-2", "kind": "gap-closed"}), None);
+    assert_eq!(world.run(&["gaps"]).ok(), "\
+FROM                  TO                    SOURCE   CAUSE            NUMBERS  STATE              DETAIL
+2026-10-05 10:00:00Z  2026-10-05 10:30:00Z  witness  numbers-missing  9        closed by entry 3  never came
+2026-10-05 10:00:00Z  2026-10-05 10:30:00Z  witness  numbers-missing  4–6      open               never came
+");
+    assert_eq!(world.run(&["gaps", "--open"]).ok().lines().count(), 2);
+    assert!(
+        world
+            .run(&["gaps", "-o", "wide"])
+            .ok()
+            .contains("docket-webhook-0")
+    );
+    let items: Value = serde_json::from_str(&world.run(&["gaps", "-o", "json"]).ok()).unwrap();
+    assert_eq!(items["items"].as_array().unwrap().len(), 2);
+    let list = world.run(&["list"]);
+    assert_eq!(
+        (list.code, list.err.as_str()),
+        (
+            0,
+            "The record may be incomplete in 1 place: see docket gaps --open.\n"
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_object_says_can_do_nothing_to_the_terminal() {
+    let mut world = World::new().await;
+    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2Jno\r\nID fake\u{202e}txt.exe\u{9b}31m\u{200b}";
+    let grown = format!("{hostile}{}", "x".repeat(65_000));
+    world.deny(0, json!({"namespace": hostile, "kind": hostile, "notes": [hostile],
+        "attributions": [{"enforcer": hostile, "policy": hostile, "rule": hostile, "result": "fail", "grade": "ambiguous", "doubt": hostile,
+            "source": "responseStatus", "law": {"title": hostile, "remediation": hostile}}],
+        "context": {"org": hostile, "repository": hostile}}),
+        json!({"name": hostile, "actor": {"username": hostile}, "messages": [grown], "text": grown}));
+    world.add(
+        Class::Gap,
+        &json!({"id": "gap", "time": "2026-10-05T11:00:00Z", "from": hostile, "to": hostile,
+        "source": hostile, "cause": hostile, "detail": hostile, "process": {"instance": hostile}}),
+        None,
+    );
+    for arguments in [
+        &["list"][..],
+        &["list", "-o", "wide"],
+        &["list", "-o", "json"],
+        &["show", &id(0)],
+        &["show", &id(0), "-o", "json"],
+        &["gaps", "-o", "wide"],
+        &["gaps", "-o", "json"],
+    ] {
+        let outcome = world.run(arguments);
+        assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
+        let all = format!("{}{}", outcome.out, outcome.err);
+        let bad = all
+            .chars()
+            .find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{202e}' | '\u{200b}'));
+        assert_eq!(bad, None, "{arguments:?}");
+        assert!(
+            !all.lines().any(|line| line.starts_with("ID fake")),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_done_names_its_remedy() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    let list = |environment: &[(&str, &str)]| world.run_with(&["list"], environment);
+    list(&[("DOCKET_URL", "https://localhost:1")]).fails(2, ". target/run/env");
+    list(&[("DOCKET_URL", "http://localhost:1")]).fails(2, "not an https address");
+    list(&[("DOCKET_URL", "nonsense")]).fails(2, "not an https address");
+    list(&[("DOCKET_URL", "https:// x")]).fails(2, "not a URL");
+    list(&[("DOCKET_TOKEN", "forged")]).fails(2, "set a fresh DOCKET_TOKEN");
+    list(&[("DOCKET_TOKEN", "")]).fails(2, "no token to show: set DOCKET_TOKEN");
+    list(&[("DOCKET_TOKEN", "two\nlines")]).fails(2, "is the token one line");
+    list(&[("DOCKET_CA", "/nowhere/ca.pem")]).fails(2, "/nowhere/ca.pem holds no certificates");
+    let other = World::new().await;
+    list(&[("DOCKET_CA", other.ca().to_str().unwrap())])
+        .fails(2, "set DOCKET_CA or --ca to the right authority");
+    let token = list(&[("DOCKET_TOKEN", "forged")]);
+    assert!(
+        !format!("{}{}", token.out, token.err).contains("forged"),
+        "a token is never shown"
+    );
+    let bare = std::process::Command::new(env!("CARGO_BIN_EXE_docket"))
+        .arg("list")
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(bare.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&bare.stderr).contains("set DOCKET_URL or --url"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_command_helps_with_examples() {
+    let world = World::new().await;
+    for command in ["list", "show", "gaps", "verify", "reindex"] {
+        let help = world.run(&[command, "--help"]).ok();
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("docket {command}")),
+            "{help}"
+        );
+        assert!(!help.contains(support::TOKEN), "a token is never shown");
+    }
+}

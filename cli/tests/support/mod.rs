@@ -1,0 +1,286 @@
+//! The real binary against the real router, over TLS on loopback. The Kubernetes API is
+//! a double that lets one token read everything.
+
+#![allow(dead_code, reason = "each test binary uses its part of this")]
+#![expect(clippy::unwrap_used, reason = "a harness that fails says where")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::middleware::{Next, from_fn};
+use docket_ledger::entry::{Class, NewEntry};
+use docket_ledger::store::{Batch, Options, Store};
+use docket_reporter::doors::{Callers, Settings, State, router};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+pub const TOKEN: &str = "good-token";
+
+/// Changes an answer's body, by its path.
+pub type Lie = Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>;
+
+pub struct World {
+    pub store: Store,
+    pub directory: tempfile::TempDir,
+    lie: Arc<Mutex<Option<Lie>>>,
+    pub url: String,
+    recorded: i64,
+}
+
+/// What the binary did.
+pub struct Outcome {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        self.out
+    }
+
+    #[track_caller]
+    pub fn fails(&self, code: i32, says: &str) {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        let all = format!("{}{}", self.out, self.err);
+        assert!(all.contains(says), "should say {says:?}:\n{all}");
+    }
+}
+
+impl World {
+    pub async fn new() -> World {
+        World::seeded(7).await
+    }
+
+    /// Another seed is another signing key.
+    pub async fn seeded(seed: u8) -> World {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ledger.db");
+        let mut salt = 0_u8;
+        let random = Box::new(move |bytes: &mut [u8]| {
+            salt = salt.wrapping_add(1);
+            bytes.fill(salt);
+        });
+        let options = Options {
+            origin: "docket.a5c.ai/test".into(),
+            signing_seed: [seed; 32],
+            random,
+        };
+        let store = Store::open(&file, options).unwrap();
+        let settings = Settings::new(file, Callers::Cluster(cluster()), store.verifier_key());
+        let lie = Arc::new(Mutex::new(None));
+        let router = lying(router(State::new(settings)), lie.clone());
+        let port = serve(router, directory.path()).await;
+        let url = format!("https://localhost:{port}");
+        World {
+            store,
+            directory,
+            lie,
+            url,
+            recorded: 1_790_000_000_000_000,
+        }
+    }
+
+    /// From now on the server answers so.
+    pub fn lie(&self, lie: impl Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync + 'static) {
+        *self.lie.lock().unwrap() = Some(Arc::new(lie));
+    }
+
+    pub fn honest(&self) {
+        *self.lie.lock().unwrap() = None;
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("ledger.db")
+    }
+
+    pub fn ca(&self) -> PathBuf {
+        self.directory.path().join("ca.pem")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub fn add(&mut self, class: Class, public: &Value, personal: Option<&Value>) {
+        self.recorded += 1_000_000;
+        let entry = NewEntry {
+            id: public["id"].as_str().unwrap().to_owned(),
+            class,
+            public: serde_json::to_vec(public).unwrap(),
+            personal: personal.map(|part| serde_json::to_vec(part).unwrap()),
+            exhibit: None,
+        };
+        let recorded = Timestamp::from_microsecond(self.recorded).unwrap();
+        self.store
+            .append(
+                &Batch {
+                    entries: vec![entry],
+                    state: Vec::new(),
+                },
+                recorded,
+            )
+            .unwrap();
+    }
+
+    /// The n-th denial; members of the two parts as given.
+    pub fn deny(&mut self, n: u32, public: Value, personal: Value) {
+        let (public, personal) = denial(n, &public, &personal);
+        self.add(Class::Denial, &public, Some(&personal));
+    }
+
+    pub fn denials(&mut self, numbers: std::ops::Range<u32>) {
+        for n in numbers {
+            self.deny(n, json!({}), json!({}));
+        }
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_docket"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("DOCKET_URL", &self.url)
+            .env("DOCKET_CA", self.ca())
+            .env("DOCKET_TOKEN", TOKEN)
+            .env("DOCKET_STATE", self.state())
+            .envs(environment.iter().copied());
+        let output = command.output().unwrap();
+        Outcome {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+pub fn id(n: u32) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &n.to_be_bytes());
+    data_encoding::BASE32_NOPAD
+        .encode(digest.as_ref())
+        .to_ascii_lowercase()
+}
+
+pub fn denial(n: u32, public: &Value, personal: &Value) -> (Value, Value) {
+    let law = json!({"severity": "medium", "category": "Pull requests",
+        "title": "A pull request says what it changes",
+        "remediation": "Give spec.description at least 20 characters.", "mode": "enforce"});
+    let mut whole = json!({
+        "id": id(n), "time": format!("2026-10-05T12:{:02}:{:02}.000000Z", n / 60 % 60, n % 60),
+        "verdict": "denied", "operation": "CREATE", "verb": "create", "dryRun": false,
+        "group": "krate.a5c.ai", "version": "v1alpha1", "resource": "pullrequests",
+        "kind": "PullRequest", "namespace": "krate-org-acme", "code": 400, "reason": "",
+        "attributions": [{"enforcer": "kyverno", "policyKind": "ValidatingPolicy",
+            "policy": "require-pr-description", "result": "fail", "grade": "exact",
+            "source": "responseStatus", "law": law}],
+        "context": {"org": "acme", "repository": "web", "pullRequest": format!("pr-{n}"),
+            "surface": "pr", "claimed": true},
+        "testimony": "verified", "passes": 1, "source": "apiserver"
+    });
+    let mut names = json!({
+        "name": format!("pr-{n}"), "actor": {"username": "alice"},
+        "text": "denied", "messages": ["A description of at least 20 characters is required."],
+        "event": {}
+    });
+    for (into, from) in [(&mut whole, public), (&mut names, personal)] {
+        for (name, value) in from.as_object().unwrap() {
+            into[name] = value.clone();
+        }
+    }
+    (whole, names)
+}
+
+fn lying(router: Router, lie: Arc<Mutex<Option<Lie>>>) -> Router {
+    router.layer(from_fn(
+        move |request: axum::extract::Request, next: Next| {
+            let lie = lie.lock().unwrap().clone();
+            async move {
+                // HTTP/2 names the host too.
+                let path = request
+                    .uri()
+                    .path_and_query()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                let response = next.run(request).await;
+                let Some(lie) = lie else { return response };
+                let (mut head, body) = response.into_parts();
+                head.headers.remove("content-length");
+                let bytes = axum::body::to_bytes(body, usize::MAX)
+                    .await
+                    .unwrap()
+                    .to_vec();
+                axum::response::Response::from_parts(head, Body::from(lie(&path, bytes)))
+            }
+        },
+    ))
+}
+
+/// TLS on a free port; the authority's certificate goes to `ca.pem`.
+async fn serve(router: Router, directory: &Path) -> u16 {
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(directory.join("ca.pem"), issued.cert.pem()).unwrap();
+    let key =
+        rustls_pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, router) = (acceptor.clone(), router.clone());
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                let service = TowerToHyperService::new(router);
+                let _ = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    port
+}
+
+/// A double of the Kubernetes API: [`TOKEN`] is an admin who may read everything.
+fn cluster() -> kube::Client {
+    use axum::response::IntoResponse as _;
+    let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
+        let (head, body) = request.into_parts();
+        let body = http_body_util::BodyExt::collect(body)
+            .await
+            .unwrap()
+            .to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let path = head.uri.path();
+        let answer = if path.ends_with("/tokenreviews") {
+            let good = body["spec"]["token"] == TOKEN;
+            let status = json!({"authenticated": good, "user": {"username": if good { "admin" } else { "" }}});
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
+                "spec": body["spec"], "status": status})
+        } else if path.ends_with("/subjectaccessreviews") {
+            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
+                "spec": body["spec"], "status": {"allowed": true}})
+        } else {
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": []})
+        };
+        Ok::<_, std::convert::Infallible>(axum::Json(answer).into_response())
+    });
+    kube::Client::new(service, "default")
+}
