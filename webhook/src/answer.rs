@@ -252,6 +252,61 @@ mod tests {
         assert_eq!(caught, None);
     }
 
+    fn witness() -> Witness {
+        let config = docket_record::examine::Config {
+            cluster: "c".to_owned(),
+            krate_group: "krate.a5c.ai".to_owned(),
+            label_prefix: "krate.a5c.ai/".to_owned(),
+            org_namespace_prefix: "krate-org-".to_owned(),
+            clock_tolerance: jiff::SignedDuration::ZERO,
+        };
+        let process = docket_record::testimony::Process {
+            instance: "pod-1".to_owned(),
+            started: 1,
+        };
+        let keys = docket_record::testimony::Keys::from_entries([("k1", "5a".repeat(32))]).unwrap();
+        let time = std::time::Duration::from_secs(1);
+        Witness::new(process, config, keys, 1 << 20, 1 << 20, time)
+    }
+
+    #[test]
+    fn no_cut_and_no_wrong_byte_makes_anything_but_an_allowed_answer() {
+        let whole = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{
+            "uid":"7d0d4a3e-0000-4000-8000-000000000001","kind":{"kind":"Issue"},"name":"i",
+            "resource":{"group":"krate.a5c.ai","version":"v1","resource":"issues"},
+            "namespace":"krate-org-acme","operation":"UPDATE","userInfo":{"username":"\u00fc"},
+            "object":{"metadata":{"generateName":"i-","labels":{"a":"b"}},"spec":{"repository":"r"}},
+            "oldObject":{"metadata":{"uid":"o"}},"dryRun":true}}"#;
+        let witness = witness();
+        let mut cases: Vec<Vec<u8>> = (0..=whole.len()).map(|end| whole[..end].to_vec()).collect();
+        for at in 0..whole.len() {
+            for wrong in [0, b'"', b'\\', b'{', b'}', b'[', b']', b',', 0xff] {
+                let mut case = whole.to_vec();
+                case[at] = wrong;
+                cases.push(case);
+            }
+        }
+        for (at, case) in cases.into_iter().enumerate() {
+            let hook = if at % 2 == 0 {
+                Hook::Witness
+            } else {
+                Hook::Final
+            };
+            let answer = consider(&witness, hook, &Bytes::from(case));
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            assert_eq!(answer["kind"], "AdmissionReview");
+            assert_eq!(answer["response"]["allowed"], true);
+            assert!(answer["response"]["uid"].is_string());
+            assert!(answer["response"].get("patch").is_none());
+        }
+        let page = witness.metrics.page(&witness, &[]);
+        assert!(
+            page.contains("docket_witness_unreadable_total{cause=\"panic\"} 0"),
+            "{page}"
+        );
+        assert!(witness.last_number() > 1_000);
+    }
+
     #[test]
     fn only_what_can_be_an_annotation_key_is_sworn_to() {
         assert!(is_key("0df28fbd-5f5f-11e8-bc74-36e6bb280816"));

@@ -39,6 +39,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = args::Args::parse();
     args.log.start();
+    // The default hook prints the message, and a message may quote what was being read.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(
+            at = panic.location().map(tracing::field::display),
+            "the witness panicked"
+        );
+    }));
     // Before any TLS configuration is made: rustls asks for it then.
     if rustls::crypto::ring::default_provider()
         .install_default()

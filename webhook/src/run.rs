@@ -13,12 +13,15 @@ use docket_record::examine::Config;
 use docket_record::redact::Rules;
 use docket_record::testimony::{Keys, Process};
 use jiff::{SignedDuration, Timestamp};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Connections that the reporter, or the kubelet and Prometheus, may hold.
 const FEW: usize = 64;
+/// Open files besides connections.
+const OTHER_FILES: usize = 32;
 /// How long those may take to end at the end.
 const SOON: Duration = Duration::from_secs(2);
 /// How often what is remembered of collections is swept.
@@ -93,7 +96,7 @@ impl Bound {
         let (drain_delay, few) = (admission.drain_delay, few(&admission));
         let admission = {
             let limits = Limits {
-                connections: admission.max_connections,
+                connections: affordable(admission.max_connections),
                 idle: admission.idle_timeout,
                 head: admission.header_timeout,
                 drain: admission.drain_timeout,
@@ -177,12 +180,14 @@ impl Bound {
         let following = tokio::spawn(follow(self.looks, self.reload_interval));
         let sweeping = tokio::spawn(sweep(Arc::clone(&self.witness)));
         let mut admission = self.admission.open();
-        let exhibits = self.exhibits.map(Door::open);
-        let admin = self.admin.open();
+        let mut exhibits = self.exhibits.map(Door::open);
+        let mut admin = self.admin.open();
 
         tokio::select! {
             () = either(&mut term, &mut int) => {}
             () = admission.ended() => anyhow::bail!("the admission listener ended by itself"),
+            () = ended(&mut exhibits) => anyhow::bail!("the exhibit listener ended by itself"),
+            () = admin.ended() => anyhow::bail!("the admin listener ended by itself"),
             _ = following => anyhow::bail!("certificates and keys are no longer followed"),
             _ = sweeping => anyhow::bail!("collections are no longer swept"),
         }
@@ -230,6 +235,13 @@ async fn sweep(witness: Arc<Witness>) {
     }
 }
 
+async fn ended(open: &mut Option<Open>) {
+    match open {
+        Some(open) => open.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn either(term: &mut Signal, int: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
@@ -244,6 +256,32 @@ fn few(admission: &AdmissionArgs) -> Limits {
         head: admission.header_timeout,
         drain: SOON,
     }
+}
+
+/// As many connections as asked for, or as the system has file descriptors for: beyond
+/// that nobody could be accepted, and nobody be made to go.
+fn affordable(connections: usize) -> usize {
+    let wanted = (connections + 2 * FEW + OTHER_FILES) as u64;
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!("cannot raise the limit of open files: {error}");
+        }
+    }
+    let short = match getrlimit(Resource::Nofile).current {
+        Some(current) => wanted.saturating_sub(current),
+        None => 0,
+    };
+    let affordable = connections
+        .saturating_sub(usize::try_from(short).unwrap_or(usize::MAX))
+        .max(1);
+    if affordable < connections {
+        tracing::warn!(
+            "only {affordable} of --max-connections {connections}: raise the limit of open files"
+        );
+    }
+    affordable
 }
 
 fn look(tls: &Arc<Tls>) -> Look {
