@@ -1,1 +1,51 @@
-fn main() {}
+//! First figures: each a ratio to a baseline measured in the same run.
+//!
+//! No test asserts a time; these commands print tables for people.
+
+mod echo;
+mod load;
+mod process;
+mod witness;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Docket's parts on this machine.
+#[derive(Parser)]
+#[command(name = "docket-bench", version)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The witness against a bare TLS echo on the same stack.
+    Witness(witness::Args),
+    /// The echo itself, as a process of its own.
+    #[command(hide = true)]
+    Echo(echo::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    // Before any TLS configuration is made: rustls asks for it then.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match args.what {
+        What::Witness(args) => witness::run(args),
+        What::Echo(args) => echo::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+}
