@@ -31,8 +31,9 @@ const SOURCE: &str = "after `make up`, `. target/run/env` sets it";
 /// One server, one token.
 pub struct Client {
     http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    url: Uri,
+    base: String,
     authority: String,
+    loopback: bool,
     token: String,
     ca: String,
 }
@@ -50,11 +51,17 @@ impl Client {
             .trim_end_matches('/')
             .parse()
             .map_err(could_not("the address is not a URL"))?;
-        if parsed.scheme_str() != Some("https") {
-            return Err(say(format!(
-                "{url} is not an https address; a token is never sent without TLS"
-            )));
-        }
+        // A replay on this machine has no TLS; its token goes nowhere.
+        let loopback = is_loopback(parsed.host().unwrap_or_default());
+        let scheme = match parsed.scheme_str() {
+            Some("https") => "https",
+            Some("http") if loopback => "http",
+            _ => {
+                return Err(say(format!(
+                    "{url} is not an https address; a token is never sent without TLS"
+                )));
+            }
+        };
         let authority = parsed
             .authority()
             .map(ToString::to_string)
@@ -64,30 +71,39 @@ impl Client {
             .clone()
             .filter(|token| !token.trim().is_empty())
             .ok_or_else(|| say(format!("no token to show: set DOCKET_TOKEN or --token ({SOURCE}; else `kubectl create token`)")))?;
-        let (file, roots) = roots(server.ca.as_deref())?;
+        let (ca, roots) = match scheme {
+            "https" => roots(server.ca.as_deref())?,
+            _ => (PathBuf::new(), RootCertStore::empty()),
+        };
         let tls = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
-            .https_only()
+            .https_or_http()
             .enable_all_versions()
             .build();
         let http =
             hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
-        let ca = file.display().to_string();
+        let prefix = parsed.path().trim_end_matches('/');
         Ok(Client {
             http,
-            url: parsed,
+            base: format!("{scheme}://{authority}{prefix}"),
             authority,
+            loopback,
             token: token.trim().to_owned(),
-            ca,
+            ca: ca.display().to_string(),
         })
     }
 
     /// `host:port`.
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Is the server on this machine?
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
     }
 
     /// The body of a 200.
@@ -107,9 +123,7 @@ impl Client {
     }
 
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
-        let prefix = self.url.path().trim_end_matches('/');
-        let uri = format!("https://{}{prefix}{path}", self.authority);
-        let request = Request::get(uri)
+        let request = Request::get(format!("{}{path}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(
                 header::USER_AGENT,
@@ -179,6 +193,11 @@ impl Client {
     }
 }
 
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
 fn roots(given: Option<&Path>) -> Result<(PathBuf, RootCertStore), Failure> {
     let system = || {
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
@@ -244,7 +263,24 @@ pub fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::query;
+    use super::{is_loopback, query};
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["127.0.0.1", "127.8.8.8", "[::1]", "localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "10.0.0.1",
+            "localhost.example",
+            "127.0.0.1.example",
+            "[::2]",
+            "0.0.0.0",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 
     #[test]
     fn what_a_user_types_never_becomes_a_second_parameter() {

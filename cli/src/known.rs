@@ -69,6 +69,14 @@ impl Known {
         Ok(Known { file, seen })
     }
 
+    /// For ledgers that are not to be remembered.
+    pub fn nothing() -> Known {
+        Known {
+            file: PathBuf::new(),
+            seen: Seen::default(),
+        }
+    }
+
     /// Where it is kept, for messages.
     pub fn file(&self) -> &std::path::Path {
         &self.file

@@ -296,7 +296,7 @@ async fn what_could_not_be_done_names_its_remedy() {
     world.denials(0..1);
     let list = |environment: &[(&str, &str)]| world.run_with(&["list"], environment);
     list(&[("DOCKET_URL", "https://localhost:1")]).fails(2, ". target/run/env");
-    list(&[("DOCKET_URL", "http://localhost:1")]).fails(2, "not an https address");
+    list(&[("DOCKET_URL", "http://docket.example:1")]).fails(2, "not an https address");
     list(&[("DOCKET_URL", "nonsense")]).fails(2, "not an https address");
     list(&[("DOCKET_URL", "https:// x")]).fails(2, "not a URL");
     list(&[("DOCKET_TOKEN", "forged")]).fails(2, "set a fresh DOCKET_TOKEN");

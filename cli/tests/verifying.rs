@@ -24,14 +24,17 @@ fn json_of(bytes: &[u8]) -> Value {
 async fn an_intact_ledger_is_said_to_be_intact_and_what_was_checked() {
     let mut world = court(300).await;
     world.add(Class::Gap, &json!({"id": "gap", "time": "2026-10-05T11:00:00Z", "source": "witness", "cause": "numbers-missing"}), None);
-    assert_eq!(world.run(&["verify"]).ok(), "\
-checkpoint  docket.a5c.ai/test, 302 entries, signed by a key seen here for the first time, pinned now
+    assert_eq!(
+        world.run(&["verify"]).ok(),
+        "\
+checkpoint  docket.a5c.ai/test, 302 entries, signed by a key seen here for the first time
 tree        302 leaves recomputed, their root is the one that was signed
 tiles       3 tiles as recomputed
 parts       302 of 302 entries yours to read; 602 parts fit their commitments
 lists       301 records listed as the parts say, and no other
 intact
-");
+"
+    );
     world.denials(400..500);
     let again = world.run(&["verify"]).ok();
     assert!(
@@ -321,6 +324,38 @@ async fn a_server_that_shows_another_ledger_than_before_is_refused() {
             .into_bytes()
     });
     world.run(&["verify"]).fails(1, "now shows another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_checked_and_not_remembered() {
+    let mut first = World::new().await;
+    first.denials(0..3);
+    let mut second = World::seeded(8).await;
+    second.denials(0..3);
+    let replay = |path: &str, body| {
+        change(path, "/api/policy-denials?limit", body, |page| {
+            page["replay"] = json!(true)
+        })
+    };
+    first.lie(replay);
+    second.lie(replay);
+    let state = first.state();
+    for world in [&first, &second] {
+        let out = world
+            .run_with(&["verify"], &[("DOCKET_STATE", state.to_str().unwrap())])
+            .ok();
+        assert!(
+            out.contains("replay      a recorded day") && out.ends_with("intact\n"),
+            "{out}"
+        );
+        assert!(
+            world
+                .run(&["list"])
+                .ok()
+                .starts_with("replay: a recorded day, not a live cluster\n")
+        );
+    }
+    assert!(!state.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -169,7 +169,7 @@ impl ControlPlane {
     }
 
     /// The variables of `target/run/env`.
-    pub fn env(&self) -> Result<[(&'static str, String); 4]> {
+    pub fn env(&self) -> Result<[(&'static str, String); 5]> {
         Ok([
             ("KUBECONFIG", self.kubeconfig().display().to_string()),
             ("DOCKET_URL", self.docket_url()),
@@ -178,6 +178,8 @@ impl ControlPlane {
                 self.authorities.docket.certificate().display().to_string(),
             ),
             ("DOCKET_TOKEN", self.token(users::AUDITOR)?),
+            // Each plane has a ledger of its own; what `docket verify` pins of it goes with it.
+            ("DOCKET_STATE", self.run.join("state").display().to_string()),
         ])
     }
 
