@@ -287,10 +287,26 @@ fn copy_crds(module: &Module, to: &Path) -> Result<()> {
 /// change a run. `packages` are also the program names.
 pub fn docket(dir: &Path, packages: &[&str], progress: &Progress) -> Result<()> {
     let started = Instant::now();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::repository())
         .args(["build", "--quiet"]);
+    // What an outer `cargo run` or `cargo test` tells of itself would make build scripts
+    // (ring's) believe that their surroundings changed: half the graph would be rebuilt.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let outer = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY",
+        ];
+        if text == "CARGO" || text == "LD_LIBRARY_PATH" || outer.iter().any(|o| text.starts_with(o))
+        {
+            cargo.env_remove(&name);
+        }
+    }
     for package in packages {
         cargo.args(["-p", package]);
     }

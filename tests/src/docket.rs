@@ -62,6 +62,8 @@ pub(crate) fn webhook(plane: &ControlPlane, options: &Options) -> Command {
         .arg("--mac-keys")
         .arg(dir.join("mac-keys"))
         .args(["--cluster", CLUSTER, "--instance", WITNESS])
+        // Nothing routes to it any more when it is told to end.
+        .args(["--drain-delay", "0s"])
         .args(&options.webhook_flags);
     command
 }

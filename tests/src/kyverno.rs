@@ -1,6 +1,7 @@
 //! Kyverno outside the cluster: its admission and reports controllers as plain processes,
 //! and how to know that they serve.
 
+use crate::call::Http;
 use crate::files::{Credential, kubeconfig};
 use crate::plane::ControlPlane;
 use crate::run::eventually;
@@ -151,21 +152,11 @@ pub(crate) async fn leads(plane: &ControlPlane, name: &str) -> Result<bool> {
         .is_some_and(|holder| !holder.is_empty()))
 }
 
-/// True once Kyverno judges policies (its hooks for them are registered and answer) and
-/// has begun the heartbeat without which it registers no hooks for resources.
+/// True once Kyverno serves: its hooks for policies are registered with the authority of
+/// the certificate it shows, it says that it is ready, and it has begun the heartbeat
+/// without which it registers no hooks for resources. Asked of Kyverno itself, never by a
+/// write: one that fails would be on record.
 pub(crate) async fn serves(plane: &ControlPlane) -> Result<bool> {
-    for path in [
-        "validatingwebhookconfigurations/kyverno-policy-validating-webhook-cfg",
-        "mutatingwebhookconfigurations/kyverno-policy-mutating-webhook-cfg",
-    ] {
-        let found = plane
-            .admin(Method::GET, &format!("{CONFIGURATIONS}/{path}"))
-            .send()
-            .await?;
-        if found.body["webhooks"].as_array().is_none_or(Vec::is_empty) {
-            return Ok(false);
-        }
-    }
     let health = plane
         .admin(Method::GET, &format!("{LEASES}/kyverno-health"))
         .send()
@@ -173,24 +164,39 @@ pub(crate) async fn serves(plane: &ControlPlane) -> Result<bool> {
     if health.body["metadata"]["annotations"]["kyverno.io/last-request-time"].is_null() {
         return Ok(false);
     }
-    let probe = json!({
-        "apiVersion": "policies.kyverno.io/v1",
-        "kind": "ValidatingPolicy",
-        "metadata": {"name": "is-kyverno-there"},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
-                "resources": ["configmaps"], "operations": ["CREATE"]}]},
-            "validations": [{"expression": "true", "message": "never"}],
-        },
-    });
-    let path = crate::manifests::collection(&probe)?;
-    Ok(plane
-        .admin(Method::POST, &path)
-        .dry_run()
-        .json(&probe)
-        .send()
-        .await?
-        .ok())
+    for path in [
+        "mutatingwebhookconfigurations/kyverno-policy-mutating-webhook-cfg",
+        "validatingwebhookconfigurations/kyverno-policy-validating-webhook-cfg",
+    ] {
+        let found = plane
+            .admin(Method::GET, &format!("{CONFIGURATIONS}/{path}"))
+            .send()
+            .await?;
+        let bundle = found.body["webhooks"][0]["clientConfig"]["caBundle"].as_str();
+        let Some(bundle) = bundle else {
+            return Ok(false);
+        };
+        let pem = data_encoding::BASE64
+            .decode(bundle.as_bytes())
+            .context("read a caBundle")?;
+        let kyverno = Http::new(&[String::from_utf8(pem).context("read a caBundle")?], None)?;
+        let ready = format!(
+            "https://127.0.0.1:{}/health/readiness",
+            plane.ports().kyverno
+        );
+        if !kyverno
+            .get(ready)
+            .within(Duration::from_secs(3))
+            .send()
+            .await?
+            .ok()
+        {
+            return Ok(false);
+        }
+    }
+    // The API server learns of the configurations as we do, by a watch.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    Ok(true)
 }
 
 /// How long the API server may take to notice a changed webhook configuration; it watches
@@ -209,7 +215,7 @@ impl ControlPlane {
     /// The same for objects.
     pub async fn apply_policies(&self, policies: &[Value]) -> Result<()> {
         for policy in policies {
-            self.apply_policy(policy).await?;
+            self.apply(crate::users::ADMIN, policy).await?.accepted()?;
         }
         for policy in policies {
             let name = policy["metadata"]["name"].as_str().unwrap_or_default();
@@ -221,20 +227,6 @@ impl ControlPlane {
         }
         tokio::time::sleep(SETTLE).await;
         Ok(())
-    }
-
-    /// Kyverno's own hook for policies may still be on its way to the API server.
-    async fn apply_policy(&self, policy: &Value) -> Result<()> {
-        eventually("the policy is taken", Duration::from_secs(20), || async {
-            let reply = self.apply(crate::users::ADMIN, policy).await?;
-            if reply.code() == 500 {
-                Ok(None)
-            } else {
-                reply.accepted().map(Some)
-            }
-        })
-        .await
-        .map(|_| ())
     }
 
     async fn is_in_force(&self, policy: &Value) -> Result<bool> {

@@ -14,6 +14,7 @@
 
 pub mod binaries;
 pub mod call;
+pub mod day;
 pub mod denials;
 pub mod docket;
 pub mod files;

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-/// The repository's root.
+/// The repository's root. Cargo says where at run time too; what was compiled in may be
+/// another checkout that shares the target directory.
 pub fn repository() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_owned()
+    let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let running = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let rooms = running.iter().map(PathBuf::as_path).chain([compiled]);
+    let mut roots = rooms.filter_map(Path::parent);
+    let found = roots.find(|root| root.join("deploy/webhookconfig.yaml").exists());
+    found.or(compiled.parent()).unwrap_or(compiled).to_owned()
 }
 
 /// Cargo's target directory, which also caches the built control plane.

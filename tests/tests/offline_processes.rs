@@ -1,5 +1,7 @@
 //! What the harness promises of its child processes, without any control plane.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use docket_tests::process::{self, Process, Watchdog};
 use std::process::Command;
 use std::time::{Duration, Instant};

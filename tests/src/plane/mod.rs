@@ -114,6 +114,8 @@ impl ControlPlane {
             anyhow::Ok(())
         };
         tokio::try_join!(self.start_part_timed(Part::ApiServer, progress), witness)?;
+        // The reporter is refused its lists without its role.
+        self.apply_all(&apiserver::shipped_rbac()?).await?;
         let controllers = async {
             if self.options.has(Part::ControllerManager) {
                 self.start_part_timed(Part::ControllerManager, progress)
@@ -166,7 +168,6 @@ impl ControlPlane {
             .collect();
         self.discovered(&wanted).await?;
         self.apply_all(&krate::namespaces()).await?;
-        self.apply_all(&apiserver::shipped_rbac()?).await?;
         self.apply_all(&users::rbac()).await?;
         if self.options.has(Part::Webhook) {
             let pem = self.authorities.docket.pem();
@@ -203,6 +204,12 @@ impl ControlPlane {
         for part in [Part::Webhook, Part::Reporter] {
             self.stop_part_gently(part, Duration::from_secs(5));
         }
+    }
+
+    /// Ends every part and keeps the directory: logs, keys, the ledger.
+    pub fn keep(self) -> PathBuf {
+        failure::keep(&self.run);
+        self.run.clone()
     }
 
     /// The run's directory: keys, logs, the ledger.

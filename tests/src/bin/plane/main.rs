@@ -2,6 +2,10 @@
 //!
 //! `make up`, `make down`, `make run` and `make record` call it.
 
+mod replay;
+mod run;
+mod screen;
+mod show;
 mod updown;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +30,9 @@ enum Command {
     },
     /// End everything that `up` started, also after a crash, and remove target/run.
     Down,
+    /// Everything at once: up, a day of writes, the record, the proof. On a terminal it
+    /// follows until Ctrl-C; elsewhere it checks, cleans up, and exits 0 if all holds.
+    Run,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +48,7 @@ fn main() -> ExitCode {
         match Args::parse().command {
             Command::Up { without_docket } => updown::up(without_docket).await,
             Command::Down => updown::down(),
+            Command::Run => run::run().await,
         }
     });
     match done {

@@ -1,0 +1,80 @@
+//! `plane run`: the whole thing in one command, from nothing to a denial that is proved.
+
+use crate::{replay, screen::Screen, show};
+use anyhow::Result;
+use docket_tests::binaries::{self, GoError};
+use docket_tests::plane::Place;
+use docket_tests::{ControlPlane, Options, Progress, day};
+use std::process::ExitCode;
+use std::time::Instant;
+
+pub async fn run() -> Result<ExitCode> {
+    if let Err(error) = binaries::ready_or_buildable() {
+        let Some(reason) = error.downcast_ref::<GoError>() else {
+            return Err(error);
+        };
+        return replay::show(&reason.to_string()).await;
+    }
+    let progress = Progress::visible();
+    progress.heading("Starting a control plane with Kyverno and Docket");
+    let plane = ControlPlane::start_in(Place::run()?, Options::default(), &progress).await?;
+    let policies = Instant::now();
+    plane.apply_policies(&day::policies()?).await?;
+    progress.done(
+        "policies in force",
+        policies,
+        "deploy/policies, tests/controlplane/demo",
+    );
+
+    let screen = Screen::new();
+    let followed = follow_through(&plane, &screen);
+    let done = tokio::select! {
+        done = followed => done,
+        signal = tokio::signal::ctrl_c() => signal.map(|()| ExitCode::from(130)).map_err(Into::into),
+    };
+    if screen.terminal {
+        eprintln!("\nCleaning up.");
+    }
+    if done.as_ref().is_ok_and(|code| *code != ExitCode::FAILURE) {
+        plane.stop();
+    } else {
+        let kept = plane.keep();
+        eprintln!("Logs are kept: {}", kept.display());
+    }
+    done
+}
+
+async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCode> {
+    screen.heading("A day at court");
+    let mut done = Vec::new();
+    for step in day::writes() {
+        let step = day::perform(plane, step).await?;
+        show::write(screen, &step);
+        done.push(step);
+    }
+    let records = day::records(plane, &done).await?;
+
+    screen.heading("What was refused");
+    show::command(plane, screen, &["list"]).await?;
+    let one = show::told(&records);
+    screen.heading("One of them in full");
+    show::command(plane, screen, &["show", &one]).await?;
+    screen.heading("Its Kubernetes Event");
+    show::event(plane, screen, &one).await?;
+    screen.heading("The proof");
+    let proved = show::command(plane, screen, &["verify"]).await?;
+    let gaps = show::command(plane, screen, &["gaps"]).await?;
+
+    let verdict = day::check(&done, &records);
+    screen.heading("The check");
+    show::verdict(screen, &verdict, proved);
+    if !verdict.wrong.is_empty() || !proved || !gaps {
+        return Ok(ExitCode::FAILURE);
+    }
+    if screen.terminal {
+        screen.heading("Try it by hand");
+        show::by_hand(plane, screen);
+        show::follow(plane, screen, records.len()).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
