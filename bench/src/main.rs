@@ -2,9 +2,11 @@
 //!
 //! No test asserts a time; these commands print tables for people.
 
+mod audit;
 mod echo;
 mod load;
 mod process;
+mod reporter;
 mod witness;
 
 use clap::{Parser, Subcommand};
@@ -24,9 +26,14 @@ struct Args {
 enum What {
     /// The witness against a bare TLS echo on the same stack.
     Witness(witness::Args),
+    /// Durable audit events through /audit, against a bare endpoint and a plain table.
+    Audit(audit::Args),
     /// The echo itself, as a process of its own.
     #[command(hide = true)]
     Echo(echo::Args),
+    /// An endpoint that only counts bytes, as a process of its own.
+    #[command(hide = true)]
+    Sink(reporter::SinkArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -36,6 +43,8 @@ fn main() -> anyhow::Result<()> {
     match args.what {
         What::Witness(args) => witness::run(args),
         What::Echo(args) => echo::run(args),
+        What::Audit(args) => audit::run(args),
+        What::Sink(args) => reporter::sink(args),
     }
 }
 
