@@ -1,0 +1,52 @@
+# The one entry for people and for CI. `make help` lists what there is.
+
+CARGO ?= cargo
+# One selection of packages for every command, so that nothing is built twice.
+BUILD := $(CARGO) build --workspace
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PLANE := $(TARGET)/debug/plane
+
+.PHONY: help up down run record test offline fault cluster tlog bench lint ci
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build:
+	@$(BUILD)
+
+up: build ## start the control plane, Kyverno and Docket; write target/run/env
+	@$(PLANE) up
+
+down: ## end everything that `make up` started, also after a crash
+	@$(CARGO) build --quiet --package docket-tests --bin plane && $(PLANE) down
+
+run: build ## the first run: a day of writes, the record of it, and the proof
+	@$(PLANE) run
+
+record: build ## record that day's audit events and reviews into tests/recorded/
+	@$(PLANE) record
+
+test: ## every ring that this machine can run (CLUSTER=required: skip none)
+	@tests/rings all
+
+offline: ## tests without network or control plane, in seconds
+	@tests/rings offline
+
+fault: ## processes killed, disks filled, writes that fail
+	@tests/rings fault
+
+tlog: ## another implementation reads our log (Go)
+	@tests/rings tlog
+
+cluster: ## the real control plane
+	@tests/rings cluster
+
+bench: ## figures, each a ratio to a baseline of the same run
+	@$(CARGO) build --release --workspace && $(TARGET)/release/docket-bench all
+
+lint: ## formatting and lints
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets --features docket-tests/cluster,docket-tests/fault,docket-reporter/fault -- -D warnings
+
+ci: lint ## what every change must pass
+	@CLUSTER=required tests/rings all
