@@ -26,6 +26,16 @@ pub struct Http {
 impl Http {
     /// `authorities` as PEM; with an identity it shows a client certificate.
     pub fn new(authorities: &[String], identity: Option<&Identity>) -> Result<Self> {
+        Http::speaking(true, authorities, identity)
+    }
+
+    /// Speaks HTTP/1.1 only, with room for headers of a megabyte. Over HTTP/2 such a header
+    /// breaks the connection, and with it every call that shares it.
+    pub fn for_large_headers(authorities: &[String]) -> Result<Self> {
+        Http::speaking(false, authorities, None)
+    }
+
+    fn speaking(http2: bool, authorities: &[String], identity: Option<&Identity>) -> Result<Self> {
         crate::run::install_crypto();
         let mut roots = RootCertStore::empty();
         for pem in authorities {
@@ -53,12 +63,15 @@ impl Http {
         tcp.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
+            .https_or_http();
+        let connector = match http2 {
+            true => connector.enable_all_versions().wrap_connector(tcp),
+            false => connector.enable_http1().wrap_connector(tcp),
+        };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(20))
             .retry_canceled_requests(false)
+            .http1_max_buf_size(8 << 20)
             .build(connector);
         Ok(Http { client })
     }

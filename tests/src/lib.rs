@@ -27,8 +27,6 @@ pub mod pki;
 pub mod plane;
 pub mod process;
 pub mod progress;
-pub mod recorder;
-pub mod replay;
 pub mod run;
 pub mod users;
 

@@ -67,6 +67,16 @@ impl ControlPlane {
             .json(object))
     }
 
+    /// The same over a connection of its own that carries headers of up to a megabyte.
+    pub fn creating_with_large_headers(&self, user: &str, object: &Value) -> Result<Call> {
+        let http = Http::for_large_headers(&[self.authorities.cluster.pem()])?;
+        let url = format!("{}{}", self.url, manifests::collection(object)?);
+        Ok(http
+            .call(Method::POST, url)
+            .token(&self.token(user)?)
+            .json(object))
+    }
+
     /// Replaces an object (PUT). Without a resourceVersion the last writer wins.
     pub async fn replace(&self, user: &str, object: &Value) -> Result<Reply> {
         let path = manifests::path(object)?;

@@ -1,6 +1,6 @@
 //! The harness itself: what every other test stands on.
 
-use crate::shared::{plane, policy_on_pull_requests, pull_request};
+use crate::common::{pull_request, shared as plane, validating_policy as policy_on_pull_requests};
 use docket_tests::{on_shared_runtime, users};
 use http::Method;
 use serde_json::json;

@@ -3,5 +3,9 @@
 //!
 //! Run with `cargo test -p docket-tests --features cluster --test cluster`, or `make test`.
 
+mod common;
 mod control_plane;
-mod shared;
+mod forgery;
+mod outages;
+mod shapes;
+mod verdicts;

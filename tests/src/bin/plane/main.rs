@@ -2,7 +2,6 @@
 //!
 //! `make up`, `make down`, `make run` and `make record` call it.
 
-mod record;
 mod replay;
 mod run;
 mod screen;
@@ -34,8 +33,6 @@ enum Command {
     /// Everything at once: up, a day of writes, the record, the proof. On a terminal it
     /// follows until Ctrl-C; elsewhere it checks, cleans up, and exits 0 if all holds.
     Run,
-    /// Record that day's audit events and reviews into tests/recorded.
-    Record,
 }
 
 fn main() -> ExitCode {
@@ -52,7 +49,6 @@ fn main() -> ExitCode {
             Command::Up { without_docket } => updown::up(without_docket).await,
             Command::Down => updown::down(),
             Command::Run => run::run().await,
-            Command::Record => record::record().await,
         }
     });
     match done {

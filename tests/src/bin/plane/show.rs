@@ -6,7 +6,6 @@ use docket_tests::day::{Done, Verdict};
 use docket_tests::{ControlPlane, Filter, eventually, users};
 use http::Method;
 use serde_json::Value;
-use std::process::Output;
 use std::time::Duration;
 
 /// One write: who, what, and what came of it.
@@ -38,20 +37,16 @@ fn strip(message: &str) -> &str {
 
 /// Runs the real `docket` and shows what it prints; false if it is not content.
 pub async fn command(plane: &ControlPlane, screen: &Screen, args: &[&str]) -> Result<bool> {
-    Ok(printed(screen, args, &plane.docket(args).await?))
-}
-
-/// Shows a command line and what it printed.
-pub fn printed(screen: &Screen, args: &[&str], output: &Output) -> bool {
     let line = format!("  $ docket {}", args.join(" "));
     screen.line(&screen.paint(&Colour::Dim, &line));
+    let output = plane.docket(args).await?;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         screen.line(&format!("  {line}"));
     }
     for line in String::from_utf8_lossy(&output.stderr).lines() {
         screen.line(&format!("  {}", screen.paint(&Colour::Bad, line)));
     }
-    output.status.success()
+    Ok(output.status.success())
 }
 
 /// The id of the denial to tell of: the one with two deniers.
