@@ -283,14 +283,18 @@ fn copy_crds(module: &Module, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Docket's own programs.
+pub const DOCKET: [&str; 3] = ["docket-webhook", "docket-reporter", "docket"];
+
 /// Builds Docket's own programs and links them into `dir`, so that a later build does not
-/// change a run. `packages` are also the program names.
-pub fn docket(dir: &Path, packages: &[&str], progress: &Progress) -> Result<()> {
+/// change a run. The whole workspace is built, as `make` does: another selection of
+/// packages would be another selection of features, and everything would be built twice.
+pub fn docket(dir: &Path, progress: &Progress) -> Result<()> {
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
     cargo
         .current_dir(paths::repository())
-        .args(["build", "--quiet"]);
+        .args(["build", "--quiet", "--workspace"]);
     // What an outer `cargo run` or `cargo test` tells of itself would make build scripts
     // (ring's) believe that their surroundings changed: half the graph would be rebuilt.
     for (name, _) in std::env::vars_os() {
@@ -307,9 +311,6 @@ pub fn docket(dir: &Path, packages: &[&str], progress: &Progress) -> Result<()> 
             cargo.env_remove(&name);
         }
     }
-    for package in packages {
-        cargo.args(["-p", package]);
-    }
     let output = cargo
         .output()
         .context("run cargo build; is Cargo on the PATH?")?;
@@ -320,16 +321,16 @@ pub fn docket(dir: &Path, packages: &[&str], progress: &Progress) -> Result<()> 
         );
     }
     fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-    for package in packages {
-        let built = paths::target().join("debug").join(package);
-        let own = dir.join(package);
+    for program in DOCKET {
+        let built = paths::target().join("debug").join(program);
+        let own = dir.join(program);
         let _ = fs::remove_file(&own);
         // Cargo replaces its output by a new file, so a hard link keeps the old one.
         fs::hard_link(&built, &own)
             .or_else(|_| fs::copy(&built, &own).map(|_| ()))
             .with_context(|| format!("take {}", built.display()))?;
     }
-    progress.done("docket's programs", started, &packages.join(", "));
+    progress.done("docket's programs", started, &DOCKET.join(", "));
     Ok(())
 }
 

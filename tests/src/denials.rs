@@ -71,13 +71,19 @@ impl ControlPlane {
         .await
     }
 
-    /// Runs the real `docket` program against this plane, as the auditor.
-    pub async fn docket(&self, args: &[&str]) -> Result<Output> {
+    /// The real `docket` program against this plane, as the auditor.
+    pub fn docket_command(&self, args: &[&str]) -> Result<Command> {
         let mut command = Command::new(self.program("docket"));
         command
             .args(args)
             .envs(self.env()?)
             .env("XDG_STATE_HOME", self.run_dir().join("state"));
+        Ok(command)
+    }
+
+    /// Runs it and takes what it prints.
+    pub async fn docket(&self, args: &[&str]) -> Result<Output> {
+        let mut command = self.docket_command(args)?;
         tokio::task::spawn_blocking(move || command.output().context("run docket")).await?
     }
 }

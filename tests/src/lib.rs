@@ -27,6 +27,8 @@ pub mod pki;
 pub mod plane;
 pub mod process;
 pub mod progress;
+pub mod recorder;
+pub mod replay;
 pub mod run;
 pub mod users;
 

@@ -5,6 +5,8 @@
 //! `{{ .Release.Namespace }}` and comments; anything else in a template is an error. It
 //! does not show that Helm accepts the chart.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use docket_tests::{manifests, paths};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@
 mod check;
 mod writes;
 
-pub use check::{Expected, Verdict, check, records};
+pub use check::{Expected, Verdict, check, check_records, records};
 pub use writes::{Action, Step, writes};
 
 use crate::plane::ControlPlane;

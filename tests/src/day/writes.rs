@@ -18,6 +18,13 @@ pub struct Step {
     pub denied: Option<Expected>,
 }
 
+impl Step {
+    /// Who does what, as a line of text.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.user, self.says)
+    }
+}
+
 /// A way to write.
 #[derive(Clone, Debug)]
 pub enum Action {

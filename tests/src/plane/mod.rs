@@ -80,9 +80,8 @@ impl ControlPlane {
         ]);
         let bin = run.join("bin");
         if options.has(Part::Webhook) || options.has(Part::Reporter) {
-            let packages = ["docket-webhook", "docket-reporter", "docket"];
-            binaries::docket(&bin, &packages, progress)?;
-            programs.extend(packages.map(|name| (name, bin.join(name))));
+            binaries::docket(&bin, progress)?;
+            programs.extend(binaries::DOCKET.map(|name| (name, bin.join(name))));
         }
         let plane = ControlPlane {
             url: format!("https://127.0.0.1:{}", ports.apiserver),

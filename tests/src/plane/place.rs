@@ -42,6 +42,11 @@ impl Place {
         Ok(Place(run.path().to_owned()))
     }
 
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(super) fn into_run_dir(self) -> Result<PathBuf> {
         let own = std::process::id();
         for dir in ["pids", "logs", "audit"] {

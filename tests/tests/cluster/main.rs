@@ -5,6 +5,7 @@
 
 mod common;
 mod control_plane;
+mod first_run;
 mod forgery;
 mod outages;
 mod shapes;

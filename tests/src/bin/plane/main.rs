@@ -2,6 +2,7 @@
 //!
 //! `make up`, `make down`, `make run` and `make record` call it.
 
+mod record;
 mod replay;
 mod run;
 mod screen;
@@ -33,6 +34,8 @@ enum Command {
     /// Everything at once: up, a day of writes, the record, the proof. On a terminal it
     /// follows until Ctrl-C; elsewhere it checks, cleans up, and exits 0 if all holds.
     Run,
+    /// Record that day's audit events and reviews into tests/recorded.
+    Record,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
             Command::Up { without_docket } => updown::up(without_docket).await,
             Command::Down => updown::down(),
             Command::Run => run::run().await,
+            Command::Record => record::record().await,
         }
     });
     match done {

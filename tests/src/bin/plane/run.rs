@@ -27,9 +27,9 @@ pub async fn run() -> Result<ExitCode> {
     );
 
     let screen = Screen::new();
-    let followed = follow_through(&plane, &screen);
     let done = tokio::select! {
-        done = followed => done,
+        biased;
+        done = follow_through(&plane, &screen) => done,
         signal = tokio::signal::ctrl_c() => signal.map(|()| ExitCode::from(130)).map_err(Into::into),
     };
     if screen.terminal {
@@ -74,7 +74,11 @@ async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCod
     if screen.terminal {
         screen.heading("Try it by hand");
         show::by_hand(plane, screen);
-        show::follow(plane, screen, records.len()).await?;
+        // Ctrl-C is the end that was asked for.
+        tokio::select! {
+            failed = show::follow(plane, screen, records.len()) => failed?,
+            signal = tokio::signal::ctrl_c() => signal?,
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

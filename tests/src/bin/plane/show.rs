@@ -6,6 +6,7 @@ use docket_tests::day::{Done, Verdict};
 use docket_tests::{ControlPlane, Filter, eventually, users};
 use http::Method;
 use serde_json::Value;
+use std::process::Command;
 use std::time::Duration;
 
 /// One write: who, what, and what came of it.
@@ -37,14 +38,24 @@ fn strip(message: &str) -> &str {
 
 /// Runs the real `docket` and shows what it prints; false if it is not content.
 pub async fn command(plane: &ControlPlane, screen: &Screen, args: &[&str]) -> Result<bool> {
+    docket(screen, plane.docket_command(args)?, args).await
+}
+
+/// The same for a command that is ready to run. On a terminal it gets the terminal, so
+/// that it knows width and colours; elsewhere its lines are set in.
+pub async fn docket(screen: &Screen, mut docket: Command, args: &[&str]) -> Result<bool> {
     let line = format!("  $ docket {}", args.join(" "));
     screen.line(&screen.paint(&Colour::Dim, &line));
-    let output = plane.docket(args).await?;
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        screen.line(&format!("  {line}"));
+    if screen.terminal {
+        let status = tokio::task::spawn_blocking(move || docket.status()).await?;
+        return Ok(status.context("run docket")?.success());
     }
-    for line in String::from_utf8_lossy(&output.stderr).lines() {
-        screen.line(&format!("  {}", screen.paint(&Colour::Bad, line)));
+    let output = tokio::task::spawn_blocking(move || docket.output()).await?;
+    let output = output.context("run docket")?;
+    for part in [&output.stdout, &output.stderr] {
+        for line in String::from_utf8_lossy(part).lines() {
+            screen.line(format!("  {line}").trim_end());
+        }
     }
     Ok(output.status.success())
 }
