@@ -31,7 +31,7 @@ pub async fn up(without_docket: bool) -> Result<ExitCode> {
 fn by_hand(without_docket: bool) -> String {
     let mut text = String::from("  . target/run/env\n  kubectl config get-contexts\n");
     if !without_docket {
-        text.push_str("  docket list          # programs of this run: target/run/bin\n");
+        text.push_str("  target/run/bin/docket list\n");
     }
     for user in users::USERS {
         text.push_str(&format!(
