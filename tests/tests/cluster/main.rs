@@ -8,5 +8,6 @@ mod control_plane;
 mod first_run;
 mod forgery;
 mod outages;
+mod readers;
 mod shapes;
 mod verdicts;
