@@ -11,19 +11,32 @@ fn an_event_in_the_namespace_tells_what_was_refused_but_not_to_whom() {
     on_shared_runtime(async {
         let plane = shared().await?;
         let namespace = plane.org_namespace("told").await?;
-        plane.apply_policies(&[wants_ok("told-description", &namespace)]).await?;
-        denied(plane.create("alice", &pull_request(&namespace, "untold", "no")).await?)?;
+        plane
+            .apply_policies(&[wants_ok("told-description", &namespace)])
+            .await?;
+        denied(
+            plane
+                .create("alice", &pull_request(&namespace, "untold", "no"))
+                .await?,
+        )?;
         let record = the_one(plane, &namespace).await?;
         let id = record["id"].as_str().unwrap_or_default();
 
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
         let ours = |events: &Value| -> Vec<Value> {
             let items = events["items"].as_array().into_iter().flatten();
-            items.filter(|event| event["reason"] == "PolicyDenied").cloned().collect()
+            items
+                .filter(|event| event["reason"] == "PolicyDenied")
+                .cloned()
+                .collect()
         };
         let events = eventually("the Event is there", Duration::from_secs(20), || async {
             // A member of the namespace may read it.
-            let reply = plane.call("alice", Method::GET, &path)?.send().await?.accepted()?;
+            let reply = plane
+                .call("alice", Method::GET, &path)?
+                .send()
+                .await?
+                .accepted()?;
             let found = ours(&reply.body);
             Ok((!found.is_empty()).then_some(found))
         })
@@ -32,8 +45,14 @@ fn an_event_in_the_namespace_tells_what_was_refused_but_not_to_whom() {
         assert_eq!(events.len(), 1, "{events:#?}");
         let event = &events[0];
         let note = event["note"].as_str().unwrap_or_default();
-        assert!(note.contains("told-description") && note.contains(id), "{note}");
-        assert!(note.contains("The description must start with ok."), "{note}");
+        assert!(
+            note.contains("told-description") && note.contains(id),
+            "{note}"
+        );
+        assert!(
+            note.contains("The description must start with ok."),
+            "{note}"
+        );
         assert!(!event.to_string().contains("alice"), "{event:#}");
         assert_eq!(event["type"], "Warning");
         assert_eq!(event["regarding"]["kind"], "Namespace");
@@ -49,8 +68,14 @@ fn a_developer_reads_the_denials_of_her_own_namespaces_and_no_others() {
         let plane = shared().await?;
         // alice and bob are members, carol is not.
         let namespace = plane.org_namespace("hers").await?;
-        plane.apply_policies(&[wants_ok("hers-description", &namespace)]).await?;
-        denied(plane.create("bob", &pull_request(&namespace, "seen", "no")).await?)?;
+        plane
+            .apply_policies(&[wants_ok("hers-description", &namespace)])
+            .await?;
+        denied(
+            plane
+                .create("bob", &pull_request(&namespace, "seen", "no"))
+                .await?,
+        )?;
         let record = the_one(plane, &namespace).await?;
 
         let found = plane.denials_as("alice", &in_namespace(&namespace)).await?;
@@ -66,8 +91,18 @@ fn a_developer_reads_the_denials_of_her_own_namespaces_and_no_others() {
         let asked = format!("{url}/api/policy-denials?namespace={namespace}");
         assert_eq!(get("carol", asked.clone()).await?.code(), 403);
         let id = record["id"].as_str().unwrap_or_default();
-        assert_eq!(get("carol", format!("{url}/api/policy-denials/{id}")).await?.code(), 404);
-        assert_eq!(get("alice", format!("{url}/api/policy-denials/{id}")).await?.code(), 200);
+        assert_eq!(
+            get("carol", format!("{url}/api/policy-denials/{id}"))
+                .await?
+                .code(),
+            404
+        );
+        assert_eq!(
+            get("alice", format!("{url}/api/policy-denials/{id}"))
+                .await?
+                .code(),
+            200
+        );
         let theirs = get("carol", format!("{url}/api/policy-denials?limit=200")).await?;
         assert!(!theirs.text.contains(id), "{}", theirs.text);
         assert_eq!(plane.http().get(asked).send().await?.code(), 401);
@@ -80,8 +115,14 @@ fn both_sources_bring_every_event_and_nothing_is_doubled() {
     on_shared_runtime(async {
         let plane = shared().await?;
         let namespace = plane.org_namespace("twice").await?;
-        plane.apply_policies(&[wants_ok("twice-description", &namespace)]).await?;
-        denied(plane.create("alice", &pull_request(&namespace, "once", "no")).await?)?;
+        plane
+            .apply_policies(&[wants_ok("twice-description", &namespace)])
+            .await?;
+        denied(
+            plane
+                .create("alice", &pull_request(&namespace, "once", "no"))
+                .await?,
+        )?;
         the_one(plane, &namespace).await?;
 
         let batches = "docket_reporter_audit_batches_total";
@@ -92,7 +133,11 @@ fn both_sources_bring_every_event_and_nothing_is_doubled() {
         }
         let store = plane.store().display().to_string();
         let proof = plane.docket(&["verify", "--store", &store]).await?;
-        assert!(proof.status.success(), "{}", String::from_utf8_lossy(&proof.stdout));
+        assert!(
+            proof.status.success(),
+            "{}",
+            String::from_utf8_lossy(&proof.stdout)
+        );
         Ok(())
     });
 }
