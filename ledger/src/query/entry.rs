@@ -1,0 +1,136 @@
+//! Entries: by id, by position, by what they amend.
+
+use super::Reader;
+use crate::entry::Class;
+use crate::store::StoreError;
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
+
+/// One entry as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Place in the tree.
+    pub position: u64,
+    /// Entry id.
+    pub id: String,
+    /// Class.
+    pub class: Class,
+    /// Stage time, microseconds.
+    pub time: i64,
+    /// When the ledger took it, microseconds.
+    pub recorded_at: i64,
+    /// Public part, as stored.
+    pub public: Vec<u8>,
+    /// Personal part, as stored; `None` when there is none (or it was erased).
+    pub personal: Option<Vec<u8>>,
+    /// How many denials of the same series, and its first and last time.
+    pub series: Option<(u64, i64, i64)>,
+    /// For gaps: position of the amendment that closed it.
+    pub closed_by: Option<u64>,
+}
+
+/// Columns that a [`Row`] is made of.
+pub(super) const ROW: &str = "SELECT r.position, r.id, r.class, r.time, r.recorded_at, \
+                              e.public, e.personal, s.count, s.first_time, s.last_time, \
+                              g.closed_by, r.namespace \
+                              FROM record r JOIN entry e ON e.position = r.position \
+                              LEFT JOIN series s ON s.id = r.series \
+                              LEFT JOIN gap g ON g.position = r.position";
+
+impl Reader {
+    /// One entry; `namespaces` as in [`Filter`]: out of scope is as if not there.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn get(&self, id: &str, namespaces: Option<&[String]>) -> Result<Option<Row>, StoreError> {
+        let sql = format!("{ROW} WHERE r.id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let found = statement.query_row([id], |found| {
+            Ok((row(found)?, found.get::<_, String>("namespace")?))
+        });
+        let Some((row, namespace)) = found.optional()? else {
+            return Ok(None);
+        };
+        let visible = namespaces.is_none_or(|scope| scope.contains(&namespace));
+        Ok(visible.then_some(row))
+    }
+
+    /// Denials and passes whose id begins so, at most `limit`; `namespaces` as in [`Filter`].
+    /// Those out of scope do not count.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn begins(
+        &self,
+        id: &str,
+        namespaces: Option<&[String]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let (denial, pass) = (Class::Denial as u8, Class::Pass as u8);
+        let sql = format!(
+            "{ROW} WHERE r.id >= ?1 AND r.id < ?2 AND r.class IN ({denial}, {pass}) ORDER BY r.id"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut found = statement.query([id, &format!("{id}{}", char::MAX)])?;
+        let mut rows = Vec::new();
+        while rows.len() < limit
+            && let Some(found) = found.next()?
+        {
+            let namespace: String = found.get("namespace")?;
+            if namespaces.is_none_or(|scope| scope.contains(&namespace)) {
+                rows.push(row(found)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Entries by position, from `from` on, at most `limit`, all classes.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn scan(&self, from: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        let sql = format!("{ROW} WHERE r.position >= ?1 ORDER BY r.position LIMIT ?2");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        Ok(statement
+            .query_map(params![from, limit], row)?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Amendments of one entry, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn amendments(&self, id: &str) -> Result<Vec<Row>, StoreError> {
+        let sql = format!(
+            "{ROW} JOIN amendment m ON m.position = r.position WHERE m.amends = ?1 \
+             ORDER BY r.position"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_map([id], row)?.collect::<Result<_, _>>()?)
+    }
+}
+
+pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    let position: i64 = row.get(0)?;
+    let number: u8 = row.get(2)?;
+    let series: Option<i64> = row.get(7)?;
+    let closed_by: Option<i64> = row.get(10)?;
+    let series = match series {
+        Some(count) => Some((count.cast_unsigned(), row.get(8)?, row.get(9)?)),
+        None => None,
+    };
+    Ok(Row {
+        position: position.cast_unsigned(),
+        id: row.get(1)?,
+        class: Class::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(
+            2,
+            i64::from(number),
+        ))?,
+        time: row.get(3)?,
+        recorded_at: row.get(4)?,
+        public: row.get(5)?,
+        personal: row.get(6)?,
+        series,
+        closed_by: closed_by.map(i64::cast_unsigned),
+    })
+}

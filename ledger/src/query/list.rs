@@ -1,0 +1,128 @@
+//! Lists: what a filter takes, page by page.
+
+use super::entry::{ROW, row};
+use super::{Reader, Row};
+use crate::entry::Class;
+use crate::listing::Selection;
+use crate::store::StoreError;
+
+/// What to list. Empty fields do not filter. All given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Which classes; empty: denials only.
+    pub classes: Vec<Class>,
+    /// `None`: every namespace (cluster-scoped records too). `Some`: only these.
+    pub namespaces: Option<Vec<String>>,
+    /// Stage time, microseconds since the epoch, inclusive.
+    pub since: Option<i64>,
+    /// Exclusive.
+    pub until: Option<i64>,
+    /// Any attribution's policy. Where rule and enforcer are given too, one attribution
+    /// must have them all.
+    pub policy: Option<String>,
+    /// Any attribution's rule.
+    pub rule: Option<String>,
+    /// Any attribution's enforcer.
+    pub enforcer: Option<String>,
+    /// Kind, as in the public part.
+    pub kind: Option<String>,
+    /// Object name.
+    pub name: Option<String>,
+    /// Krate context.
+    pub repository: Option<String>,
+    /// Krate context.
+    pub surface: Option<String>,
+    /// Actor's user name.
+    pub actor: Option<String>,
+    /// denied, unavailable, unknown, failedOpen.
+    pub verdict: Option<String>,
+    /// CREATE, UPDATE, DELETE, CONNECT.
+    pub operation: Option<String>,
+    /// Dry runs only, or none.
+    pub dry_run: Option<bool>,
+}
+
+/// Where a page starts. Newest first, by (time, position).
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// At most this many rows.
+    pub limit: u32,
+    /// Skip this many.
+    pub offset: u64,
+    /// Continue after this (time, position).
+    pub after: Option<(i64, u64)>,
+}
+
+impl Reader {
+    /// One page.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<Row>, StoreError> {
+        self.snapshot(|_| {
+            let limit = u64::from(page.limit);
+            let reach = limit.saturating_add(page.offset).min(i64::MAX as u64);
+            let mut keys = Vec::new();
+            for selection in selections(filter) {
+                keys.extend(selection.keys(&self.connection, page.after, reach)?);
+            }
+            // One namespace comes in order; of several the newest are among the newest of each.
+            keys.sort_unstable_by(|a, b| b.cmp(a));
+            let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
+            let keys = keys.into_iter().skip(offset).take(page.limit as usize);
+            let sql = format!("{ROW} WHERE r.position = ?1");
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            keys.map(|(_, position)| Ok(statement.query_row([position], row)?))
+                .collect()
+        })
+    }
+
+    /// How many match.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
+        self.snapshot(|_| {
+            let mut count = 0;
+            for selection in selections(filter) {
+                count += selection.count(&self.connection)?;
+            }
+            Ok(count)
+        })
+    }
+
+    /// Names of namespaces with entries, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn namespaces(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        // One seek in the index for each name, however many entries it has.
+        let sql = "WITH RECURSIVE n(name) AS (\
+                   SELECT min(namespace) FROM record WHERE namespace > '' UNION ALL \
+                   SELECT (SELECT min(namespace) FROM record WHERE namespace > n.name) \
+                   FROM n WHERE n.name IS NOT NULL) \
+                   SELECT name FROM n WHERE name IS NOT NULL LIMIT ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement
+            .query_map([limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+/// One selection for each namespace, so that each is read from the end of its own index.
+fn selections(filter: &Filter) -> Vec<Selection> {
+    match &filter.namespaces {
+        None => vec![Selection::new(filter, None)],
+        Some(namespaces) => {
+            let each = |namespace| Selection::new(filter, Some(namespace));
+            distinct(namespaces).into_iter().map(each).collect()
+        }
+    }
+}
+
+pub(super) fn distinct(namespaces: &[String]) -> Vec<&str> {
+    let mut namespaces: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    namespaces
+}
