@@ -42,7 +42,9 @@ cluster: ## the real control plane
 	@tests/rings cluster
 
 bench: ## figures, each a ratio to a baseline of the same run
-	@$(CARGO) build --release --workspace && $(TARGET)/release/docket-bench all
+	@$(CARGO) build --release --workspace
+	@$(TARGET)/release/docket-bench witness
+	@$(TARGET)/release/docket-bench audit
 
 lint: ## formatting and lints
 	@$(CARGO) fmt --all --check
