@@ -1,0 +1,109 @@
+//! Denials: the list, and one by its id.
+
+use super::{Answer, Envelope, next, unread};
+use crate::doors::State;
+use crate::doors::error::Refusal;
+use crate::doors::item::Shown;
+use crate::doors::params::Params;
+use crate::doors::read::Found;
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::response::IntoResponse;
+use http::{HeaderMap, Uri};
+use jiff::Timestamp;
+
+pub(super) async fn list(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    listing(&state, None, uri, &headers).await
+}
+
+pub(super) async fn org_list(
+    state: Shared<State>,
+    Path(org): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    listing(&state, Some(&org), uri, &headers).await
+}
+
+pub(super) async fn one(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    single(&state, None, &id, uri, &headers).await
+}
+
+pub(super) async fn org_one(
+    state: Shared<State>,
+    Path((org, id)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    single(&state, Some(&org), &id, uri, &headers).await
+}
+
+async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+    let caller = state.inner.gate.caller(headers).await?;
+    let asked = Params::parse(&uri)?.list(Timestamp::now())?;
+    let (scope, partial) = state
+        .scope(&caller, org, asked.namespace.as_deref())
+        .await?;
+    let (limit, offset) = (asked.page.limit, asked.page.offset);
+    let listing = state
+        .inner
+        .records
+        .list(&scope, asked.filter, asked.page)
+        .await
+        .map_err(unread)?;
+    let cursor = next(&listing, |entry| &entry.row);
+    let items = listing
+        .items
+        .iter()
+        .map(|entry| Shown::new(entry, org).for_list())
+        .collect();
+    Ok(Json(Envelope {
+        org: org.map(str::to_owned),
+        items,
+        total: listing.total,
+        limit,
+        offset,
+        has_more: listing.more,
+        cursor,
+        partial,
+        replay: state.inner.replay,
+    })
+    .into_response())
+}
+
+async fn single(
+    state: &State,
+    org: Option<&str>,
+    id: &str,
+    uri: Uri,
+    headers: &HeaderMap,
+) -> Answer {
+    let caller = state.inner.gate.caller(headers).await?;
+    Params::parse(&uri)?.none()?;
+    // The scope first, whether or not there is such an id: the way there tells nothing.
+    let (scope, _) = state.scope(&caller, org, None).await?;
+    let unknown = || Refusal::not_found("no such denial, or not yours to read");
+    let written = id
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    if !written || !(SHORTEST_ID..=LONGEST_ID).contains(&id.len()) {
+        return Err(unknown());
+    }
+    match state.inner.records.find(&scope, id).await.map_err(unread)? {
+        Found::One(entry) => Ok(Json(Shown::new(&entry, org)).into_response()),
+        Found::None => Err(unknown()),
+        Found::Several => Err(Refusal::bad_request(format!(
+            "id: several denials begin with {id}; give more of it"
+        ))),
+    }
+}
+
+/// Fewest characters of an id that are looked up: 30 bits.
+const SHORTEST_ID: usize = 6;
+/// An id in full.
+const LONGEST_ID: usize = 52;

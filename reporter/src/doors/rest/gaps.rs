@@ -1,0 +1,72 @@
+//! Gaps: what the record knows that it does not know.
+
+use super::{Answer, Envelope, next, said, unread};
+use crate::doors::State;
+use crate::doors::item::time;
+use crate::doors::params::Params;
+use crate::doors::read::Scope;
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::response::IntoResponse;
+use docket_ledger::query::Row;
+use http::{HeaderMap, Uri};
+use jiff::Timestamp;
+use serde_json::Value;
+
+pub(super) async fn gaps(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    let caller = state.inner.gate.caller(&headers).await?;
+    let (asked, page) = Params::parse(&uri)?.gaps(Timestamp::now())?;
+    let (scope, _) = state.scope(&caller, None, None).await?;
+    let (limit, offset) = (page.limit, page.offset);
+    let listing = state
+        .inner
+        .records
+        .gaps(&scope, asked, page)
+        .await
+        .map_err(unread)?;
+    let cursor = next(&listing, |gap| &gap.row);
+    let items = listing
+        .items
+        .iter()
+        .map(|gap| gap_item(&gap.row, &scope))
+        .collect();
+    Ok(Json(Envelope::<Value> {
+        org: None,
+        items,
+        total: listing.total,
+        limit,
+        offset,
+        has_more: listing.more,
+        cursor,
+        partial: false,
+        replay: state.inner.replay,
+    })
+    .into_response())
+}
+
+/// What of a gap everyone may know, who may read anything.
+const GAP_FIELDS: [&str; 6] = ["id", "time", "from", "to", "source", "cause"];
+/// What belongs to the operator: processes, numbers, file names.
+const GAP_INNER: [&str; 4] = ["process", "numbers", "count", "detail"];
+
+fn gap_item(row: &Row, scope: &Scope) -> Value {
+    let public: serde_json::Map<String, Value> =
+        serde_json::from_slice(&row.public).unwrap_or_default();
+    let mut item = serde_json::Map::new();
+    for name in GAP_FIELDS {
+        item.insert(
+            name.to_owned(),
+            public.get(name).cloned().unwrap_or_default(),
+        );
+    }
+    if *scope == Scope::All {
+        for name in GAP_INNER {
+            said(&mut item, name, public.get(name).cloned());
+        }
+    }
+    item.insert("position".to_owned(), row.position.into());
+    item.insert("recordedAt".to_owned(), time(row.recorded_at).into());
+    item.insert("closed".to_owned(), row.closed_by.is_some().into());
+    item.insert("closedBy".to_owned(), row.closed_by.into());
+    Value::Object(item)
+}

@@ -1,0 +1,95 @@
+//! Denials counted: by policy, namespace, kind, enforcer and repository.
+
+use super::{Answer, said, unread};
+use crate::doors::State;
+use crate::doors::item::time;
+use crate::doors::params::Params;
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::response::IntoResponse;
+use docket_ledger::query::SeriesRow;
+use http::{HeaderMap, Uri};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(super) async fn summary(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    counted(&state, None, uri, &headers).await
+}
+
+pub(super) async fn org_summary(
+    state: Shared<State>,
+    Path(org): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    counted(&state, Some(&org), uri, &headers).await
+}
+
+async fn counted(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+    let caller = state.inner.gate.caller(headers).await?;
+    let (filter, namespace) = Params::parse(&uri)?.summary(Timestamp::now())?;
+    let (since, until) = (filter.since, filter.until);
+    let (scope, partial) = state.scope(&caller, org, namespace.as_deref()).await?;
+    let summary = state
+        .inner
+        .records
+        .summary(&scope, filter)
+        .await
+        .map_err(unread)?;
+    let series = &summary.series;
+    let mut body = json!({
+        "total": summary.total,
+        "since": since.map(time),
+        "until": until.map(time),
+        "byPolicy": by(series, "policy", |row| &row.policy),
+        "byNamespace": by(series, "namespace", |row| &row.namespace),
+        "byKind": by(series, "kind", |row| &row.kind),
+        "byEnforcer": by(series, "enforcer", |row| &row.enforcer),
+        "byRepository": by(series, "repository", |row| &row.repository),
+        "series": series.iter().take(SERIES_SHOWN).map(series_item).collect::<Vec<_>>(),
+        "openGaps": summary.open_gaps,
+    });
+    if let Value::Object(body) = &mut body {
+        said(body, "org", org.map(Value::from));
+        said(body, "partial", partial.then_some(Value::Bool(true)));
+        said(
+            body,
+            "replay",
+            state.inner.replay.then_some(Value::Bool(true)),
+        );
+    }
+    Ok(Json(body).into_response())
+}
+
+/// Series that a summary spells out.
+const SERIES_SHOWN: usize = 50;
+
+/// Series added up by one of their columns, largest first.
+fn by(series: &[SeriesRow], name: &str, column: fn(&SeriesRow) -> &String) -> Vec<Value> {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for row in series.iter().filter(|row| !column(row).is_empty()) {
+        *counts.entry(column(row)).or_default() += row.count;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    counts
+        .into_iter()
+        .map(|(value, count)| json!({ name: value, "count": count }))
+        .collect()
+}
+
+fn series_item(row: &SeriesRow) -> Value {
+    json!({
+        "namespace": row.namespace,
+        "enforcer": row.enforcer,
+        "policy": row.policy,
+        "rule": row.rule,
+        "kind": row.kind,
+        "operation": row.operation,
+        "repository": row.repository,
+        "count": row.count,
+        "firstSeen": time(row.first),
+        "lastSeen": time(row.last),
+    })
+}
