@@ -3,6 +3,7 @@
 use super::*;
 use crate::events::{self, CLUSTER, Day};
 use crate::health::Health;
+use crate::sources::LONGEST;
 use crate::sources::quarantine::Quarantine;
 use crate::writer::Started;
 use arc_swap::ArcSwap;
@@ -11,8 +12,9 @@ use docket_ledger::query::{Filter, Page, Reader};
 use docket_ledger::store::{Options, Store};
 use docket_record::examine::Config;
 use docket_record::policies::PolicyList;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write as _;
 
 struct Bench {

@@ -1,0 +1,89 @@
+//! Whose questions are answered: the cluster's users, or who holds a replay's token.
+//! With the cluster come its policies and the Events in it; with a replay, its recording.
+
+use super::place::Place;
+use super::tasks::Tasks;
+use crate::args::Arguments;
+use crate::doors::Callers;
+use crate::health::Part;
+use crate::metrics::Metrics;
+use crate::publish::Publisher;
+use crate::replay;
+use crate::sources::Court;
+use crate::watch::Watch;
+use crate::writer::Writer;
+use anyhow::{Context as _, Result};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Connect to the cluster, or put the recording into the ledger.
+pub(super) async fn callers(
+    arguments: &Arguments,
+    place: &Place,
+    court: &Arc<Court>,
+    writer: &Writer,
+    metrics: &Metrics,
+    policies_part: Part,
+    tasks: &mut Tasks,
+) -> Result<Callers> {
+    match &arguments.replay {
+        Some(dir) => replayed(dir, court, writer, &policies_part).await,
+        None => {
+            let client = client(arguments.kubeconfig.as_deref()).await?;
+            let watch = Watch::new(
+                client.clone(),
+                Arc::clone(&court.policies),
+                policies_part,
+                metrics.clone(),
+            );
+            tasks.spawn("watching policies", watch.run());
+            let publisher = Publisher {
+                client: client.clone(),
+                store: place.store.clone(),
+                writer: writer.clone(),
+                policies: Arc::clone(&court.policies),
+                metrics: metrics.clone(),
+                instance: arguments.instance.clone().unwrap_or_else(host_name),
+            };
+            tasks.spawn("publishing Events", publisher.run());
+            Ok(Callers::Cluster(client))
+        }
+    }
+}
+
+async fn replayed(
+    dir: &Path,
+    court: &Arc<Court>,
+    writer: &Writer,
+    policies_part: &Part,
+) -> Result<Callers> {
+    court.policies.store(Arc::new(replay::policies(dir)?));
+    policies_part.ready();
+    let (dir, court, writer) = (dir.to_owned(), Arc::clone(court), writer.clone());
+    let replaying = move || replay::events(&dir, &court, &writer);
+    let lines = tokio::task::spawn_blocking(replaying).await??;
+    tracing::info!(lines, "the recorded day is in the ledger");
+    Ok(Callers::Replay {
+        token: replay::token()?,
+    })
+}
+
+async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client> {
+    let config = match kubeconfig {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path)
+                .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?
+        }
+        None => kube::Config::incluster()
+            .context("no --kubeconfig was given, and this is no pod of a cluster")?,
+    };
+    Ok(kube::Client::try_from(config)?)
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "reporter".into(), |name| name.trim().to_owned())
+}

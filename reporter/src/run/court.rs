@@ -1,0 +1,65 @@
+//! What every source reads events with: names, MAC keys, policies, witnesses.
+
+use super::place::Place;
+use super::tasks::Tasks;
+use crate::args::Arguments;
+use crate::health::Part;
+use crate::keys;
+use crate::metrics::Metrics;
+use crate::sources::Court;
+use crate::sources::quarantine::Quarantine;
+use crate::tls::ClientFiles;
+use crate::witness::Witnesses;
+use anyhow::Result;
+use arc_swap::ArcSwap;
+use docket_record::examine::Config;
+use docket_record::policies::PolicyList;
+use std::sync::Arc;
+
+/// The court, with its keys kept up to date; policies come with the callers.
+pub(super) fn court(
+    arguments: &Arguments,
+    place: &Place,
+    metrics: &Metrics,
+    keys_part: Part,
+    tasks: &mut Tasks,
+) -> Result<Arc<Court>> {
+    let policies = Arc::new(ArcSwap::from_pointee(PolicyList::default()));
+    let mac_keys = Arc::new(ArcSwap::from_pointee(keys::mac_keys(&place.mac_keys)?));
+    tasks.spawn(
+        "reading MAC keys",
+        keys::reload(place.mac_keys.clone(), Arc::clone(&mac_keys), keys_part),
+    );
+    Ok(Arc::new(Court {
+        config: config(arguments, &place.cluster),
+        keys: mac_keys,
+        policies,
+        quarantine: Quarantine::new(place.quarantine.clone()),
+        witnesses: witnesses(arguments, metrics)?,
+    }))
+}
+
+fn config(arguments: &Arguments, cluster: &str) -> Config {
+    let names = &arguments.names;
+    Config {
+        cluster: cluster.to_owned(),
+        krate_group: names.krate_group.clone(),
+        label_prefix: names.label_prefix.clone(),
+        org_namespace_prefix: names.org_namespace_prefix.clone(),
+        clock_tolerance: names.clock_tolerance,
+    }
+}
+
+fn witnesses(arguments: &Arguments, metrics: &Metrics) -> Result<Option<Witnesses>> {
+    let given = &arguments.witness;
+    if given.witness.is_empty() || arguments.replay.is_some() {
+        return Ok(None);
+    }
+    let identity = given.witness_cert.clone().zip(given.witness_key.clone());
+    let files = given
+        .witness_ca
+        .clone()
+        .map(|ca| ClientFiles { ca, identity });
+    let urls = given.witness.iter().cloned().collect();
+    Witnesses::new(urls, files, metrics.clone()).map(Some)
+}

@@ -1,0 +1,106 @@
+//! The doors for readers: REST, and what an operator asks.
+
+use super::place::Place;
+use super::reloading;
+use super::tasks::Tasks;
+use crate::args::Arguments;
+use crate::doors;
+use crate::health::{self, Health};
+use crate::metrics::Metrics;
+use crate::serve::Bound;
+use crate::tls::ServerFiles;
+use anyhow::Result;
+use prometheus_client::registry::Registry;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use tokio::sync::watch;
+
+/// Health and metrics, there before anything that can fail to start.
+pub(super) async fn admin(
+    arguments: &Arguments,
+    health: &Health,
+    registry: Registry,
+    metrics: &Metrics,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    let Some(at) = arguments.reading.admin_listen else {
+        return Ok(());
+    };
+    if arguments.replay.is_some() {
+        ensure_loopback(at)?;
+    }
+    let bound = Bound::bind("admin", at, None).await?;
+    let router = health::router(health.clone(), registry, super::mode(arguments));
+    tasks.serve(
+        "the admin listener",
+        bound.serve(router, metrics.clone(), stopped.clone()),
+    );
+    Ok(())
+}
+
+pub(super) async fn reading(
+    arguments: &Arguments,
+    place: &Place,
+    callers: doors::Callers,
+    verifier_key: String,
+    metrics: &Metrics,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    let given = &arguments.reading;
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let token = match &callers {
+        doors::Callers::Replay { token } => Some(token.clone()),
+        doors::Callers::Cluster(_) => None,
+    };
+    let Some(at) = given.listen.or(token.as_ref().map(|_| loopback)) else {
+        return Ok(());
+    };
+    let tls = match (&given.tls_cert, &given.tls_key) {
+        (Some(cert), Some(key)) => {
+            let files = ServerFiles {
+                cert: cert.clone(),
+                key: key.clone(),
+                client_ca: None,
+            };
+            Some(reloading(files, tasks)?)
+        }
+        _ => None,
+    };
+    match &token {
+        Some(_) => ensure_loopback(at)?,
+        None => anyhow::ensure!(tls.is_some(), "--listen needs --tls-cert and --tls-key"),
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let bound = Bound::bind("reading", at, tls).await?;
+    if let Some(token) = token {
+        // For a shell, and for people; the token is worth nothing after this process.
+        let mut out = std::io::stdout();
+        writeln!(out, "DOCKET_URL={scheme}://{}", bound.address()?)?;
+        writeln!(out, "DOCKET_TOKEN={token}")?;
+        out.flush()?;
+    }
+    let names = &arguments.names;
+    let settings = doors::Settings {
+        krate_group: names.krate_group.clone(),
+        label_prefix: names.label_prefix.clone(),
+        org_namespace_prefix: names.org_namespace_prefix.clone(),
+        platform_namespace: names.platform_namespace.clone(),
+        ..doors::Settings::new(place.store.clone(), callers, verifier_key)
+    };
+    let router = doors::router(doors::State::new(settings));
+    tasks.serve(
+        "the reading listener",
+        bound.serve(router, metrics.clone(), stopped.clone()),
+    );
+    Ok(())
+}
+
+fn ensure_loopback(at: SocketAddr) -> Result<()> {
+    anyhow::ensure!(
+        at.ip().is_loopback(),
+        "--replay listens on loopback only, and {at} is not"
+    );
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! What runs, what ends it, and the order in which it ends.
+
+use anyhow::Result;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+/// What the end waits for the ledger's last transaction.
+const LAST_COMMIT: Duration = Duration::from_secs(15);
+
+/// Everything that runs. The end of any of it, unasked, ends the process.
+#[derive(Default)]
+pub(super) struct Tasks {
+    /// End by themselves when told to stop: listeners, file sources.
+    serving: JoinSet<(String, Result<()>)>,
+    /// Are in the middle of nothing that must finish.
+    background: JoinSet<(String, Result<()>)>,
+}
+
+impl Tasks {
+    pub(super) fn serve(
+        &mut self,
+        name: &str,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        let name = name.to_owned();
+        self.serving.spawn(async move { (name, task.await) });
+    }
+
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        let name = name.to_owned();
+        self.background.spawn(async move { (name, task.await) });
+    }
+
+    /// The first to end, which none should.
+    pub(super) async fn first_end(&mut self) -> anyhow::Error {
+        let ended = tokio::select! {
+            Some(ended) = self.serving.join_next() => ended,
+            Some(ended) = self.background.join_next() => ended,
+            else => return anyhow::anyhow!("nothing runs"),
+        };
+        match ended {
+            Ok((name, Ok(()))) => anyhow::anyhow!("{name} ended by itself"),
+            Ok((name, Err(error))) => error.context(format!("{name} ended")),
+            Err(error) => anyhow::anyhow!("a part panicked: {error}"),
+        }
+    }
+
+    /// What takes deliveries first, then what feeds the ledger.
+    async fn stop(mut self, stop: &watch::Sender<bool>) {
+        stop.send_replace(true);
+        while let Some(ended) = self.serving.join_next().await {
+            if let Ok((name, Err(error))) = ended {
+                tracing::warn!("{name}: {error:#}");
+            }
+        }
+        self.background.shutdown().await;
+    }
+}
+
+/// Deliveries in progress are answered, then the ledger commits what it has.
+pub(super) async fn shut_down(
+    tasks: Tasks,
+    stop: &watch::Sender<bool>,
+    end: oneshot::Receiver<()>,
+) {
+    tasks.stop(stop).await;
+    if tokio::time::timeout(LAST_COMMIT, end).await.is_err() {
+        tracing::warn!("the ledger was still busy; what it had not acknowledged comes again");
+    }
+}
+
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
