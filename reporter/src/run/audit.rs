@@ -28,7 +28,7 @@ pub(super) async fn audit(
     let (tls, names) = if given.audit_insecure {
         anyhow::ensure!(
             at.ip().is_loopback(),
-            "--audit-insecure is for loopback only, and {at} is not; give --audit-tls-cert,              --audit-tls-key and --audit-client-ca"
+            "--audit-insecure is for loopback only, and {at} is not; give --audit-tls-cert, --audit-tls-key and --audit-client-ca"
         );
         tracing::warn!("--audit-insecure: any local process can put denials on record");
         (None, Names::Insecure("webhook".into()))
@@ -39,7 +39,7 @@ pub(super) async fn audit(
             &given.audit_client_ca,
         ) else {
             anyhow::bail!(
-                "--audit-listen needs --audit-tls-cert, --audit-tls-key and --audit-client-ca                  (or, on loopback, --audit-insecure)"
+                "--audit-listen needs --audit-tls-cert, --audit-tls-key and --audit-client-ca (or, on loopback, --audit-insecure)"
             );
         };
         let files = ServerFiles {
