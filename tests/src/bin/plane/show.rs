@@ -148,8 +148,10 @@ pub fn by_hand(plane: &ControlPlane, screen: &Screen) {
             format!("{} list", plane.program("docket").display()),
         ),
         (
-            "as a developer",
-            "kubectl --context bob -n krate-org-acme get pullrequests".to_owned(),
+            "be refused as bob",
+            "kubectl --context bob -n krate-org-acme patch pullrequest add-login \
+             --type=merge -p '{\"spec\":{\"description\":\"\"}}'"
+                .to_owned(),
         ),
         (
             "the REST door",
