@@ -100,8 +100,8 @@ pub fn admission_policy(name: &str, namespace: &str, rule: Value, expression: &s
     ]
 }
 
-/// Waits until the API server refuses `object`, without leaving a record of Krate's:
-/// the probe is a ConfigMap-free dry run by the administrator, told apart by its name.
+/// Waits until the API server refuses `probe`. Each try is a dry run by the administrator;
+/// the refused one is on record as such, and [`in_namespace`] leaves dry runs out.
 pub async fn refused(plane: &ControlPlane, probe: &Value) -> Result<()> {
     docket_tests::eventually("the policy judges", Duration::from_secs(30), || async {
         let reply = plane
