@@ -125,6 +125,10 @@ pub struct Attribution {
     pub doubt: String,
     /// Where it was read: `responseStatus`.
     pub source: String,
+    /// Ids of the `law` entries that may have been in force: one where that is certain,
+    /// none where the policy was not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub laws: Vec<String>,
     /// What the law of that moment said of the policy, if it was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub law: Option<Law>,
@@ -288,4 +292,6 @@ pub struct Record {
     pub public: Public,
     /// Names persons and things.
     pub personal: Personal,
+    /// The redacted object, as it is committed; `None` where no witness gave it.
+    pub exhibit: Option<Vec<u8>>,
 }

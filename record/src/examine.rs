@@ -8,6 +8,7 @@ use crate::denial::{DenialId, Record};
 use crate::policies::PolicyList;
 use crate::testimony::{Keys, Testimony};
 use crate::verdict::{Called, Judgement, judge};
+use crate::write::Write;
 use jiff::{SignedDuration, Timestamp};
 
 /// What the cluster calls things; the same for webhook and reporter.
@@ -158,6 +159,8 @@ pub struct Finding {
     pub our_hook_failed_open: bool,
     /// The record, if the event makes one; else why not.
     pub outcome: Outcome,
+    /// The write, if it was admitted.
+    pub write: Option<Box<Write>>,
     /// The request was a denied deletecollection: ask the witness which object was
     /// reviewed last by (user, group, resource, namespace) before `time`.
     pub collection: bool,
@@ -194,20 +197,25 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         reached_final: sworn.iter().any(|one| one.hook == crate::testimony::FINAL),
         tried: crate::verdict::ours_tried(event),
     };
+    let case = record::Case {
+        event,
+        bench,
+        id,
+        sworn: &sworn,
+        refused: &refused,
+    };
     let outcome = match judge(event, called) {
         _ if !governed => Outcome::Counted(Counted::NotGoverned),
         Judgement::Counted(why) => Outcome::Counted(why),
         Judgement::Record(verdict, refusal) => {
-            let case = record::Case {
-                event,
-                bench,
-                id,
-                sworn: &sworn,
-                refused: &refused,
-            };
             Outcome::Record(Box::new(case.record(verdict, &refusal)))
         }
     };
+    let admitted = match &outcome {
+        Outcome::Record(record) => record.public.verdict == crate::denial::Verdict::FailedOpen,
+        Outcome::Counted(counted) => *counted == Counted::Admitted,
+    };
+    let write = admitted.then(|| Box::new(case.write(time)));
     Ok(Finding {
         id,
         time,
@@ -216,6 +224,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         sworn,
         refused,
         outcome,
+        write,
     })
 }
 

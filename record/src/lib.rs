@@ -26,3 +26,4 @@ pub mod review;
 mod scan;
 pub mod testimony;
 pub mod verdict;
+pub mod write;

@@ -33,15 +33,66 @@ pub struct Policy {
     pub generated_from: Option<(String, String)>,
     /// severity, category, title, remediation, mode.
     pub law: Law,
+    /// Id of the `law` entry of this version; empty before there is one.
+    pub law_id: String,
+}
+
+/// A PolicyException of either group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exception {
+    /// apiVersion: the two groups have a kind of the same name.
+    pub api_version: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// metadata.name.
+    pub name: String,
+    /// metadata.uid.
+    pub uid: String,
+    /// What it names.
+    pub refs: Vec<ExceptionRef>,
+    /// Id of the `law` entry of this version; empty before there is one.
+    pub law_id: String,
+}
+
+/// A policy, or some of its rules, that an exception names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExceptionRef {
+    /// Kind; empty where the exception does not say (`kyverno.io`: ClusterPolicy or Policy).
+    pub kind: String,
+    /// metadata.name; in `kyverno.io` perhaps `namespace/name`.
+    pub policy: String,
+    /// Rules; empty for all.
+    pub rules: Vec<String>,
+}
+
+/// A webhook configuration of any enforcer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
+    pub kind: String,
+    /// metadata.name.
+    pub name: String,
+    /// Names of its hooks, in order.
+    pub hooks: Vec<String>,
+    /// Id of the `law` entry of this version; empty before there is one.
+    pub law_id: String,
 }
 
 /// All policies known at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyList {
-    /// In no order.
+    /// In no order. Two versions of one policy stand here where either may have been in
+    /// force.
     pub policies: Vec<Policy>,
+    /// Exceptions, in no order.
+    pub exceptions: Vec<Exception>,
+    /// Webhook configurations, in no order.
+    pub configurations: Vec<Configuration>,
     /// False until every watch has had its first full list: until then nothing is exact.
     pub synced: bool,
+    /// Why the list may not be what was in force (the watch was away); then nothing is
+    /// exact either.
+    pub doubt: Option<String>,
 }
 
 /// What a request was about, as a policy's match sees it.

@@ -42,6 +42,9 @@ pub struct Arrival {
     pub amendments: Vec<Amendment>,
     /// What witnesses said of themselves: process and last number given.
     pub polled: Vec<(Process, u64)>,
+    /// Entries that are made elsewhere: laws, what was learned later. Kept after the
+    /// findings of the same arrival.
+    pub entries: Vec<NewEntry>,
     /// The source's own progress; written with the entries or not at all.
     pub state: Vec<(String, Option<Vec<u8>>)>,
 }
@@ -194,6 +197,7 @@ impl Intake {
             batch
                 .entries
                 .extend(arrival.amendments.iter().map(Amendment::entry));
+            batch.entries.extend(arrival.entries);
             batch.state.extend(arrival.state);
         }
         for (gap, (closed, numbers)) in late {
@@ -412,7 +416,7 @@ fn entry(record: &Record) -> NewEntry {
         },
         public: json(&record.public),
         personal: Some(json(&record.personal)),
-        exhibit: None,
+        exhibit: record.exhibit.clone(),
     }
 }
 

@@ -294,7 +294,11 @@ fn assemble<'a>(objects: impl Iterator<Item = &'a Kept>, synced: bool) -> Policy
             Kept::Binding(binding) => bindings.push(binding.clone()),
         }
     }
-    let mut list = PolicyList { policies, synced };
+    let mut list = PolicyList {
+        policies,
+        synced,
+        ..PolicyList::default()
+    };
     list.bind(&bindings);
     list
 }

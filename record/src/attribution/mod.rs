@@ -143,16 +143,28 @@ fn doubt(attribution: &mut Attribution, why: &str) {
 /// has the name, covers the object and refuses. Fills in its kind, namespace and law.
 fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &Law<'_>) {
     let name = attribution.policy.clone().unwrap_or_default();
-    let mut found = law.policies.named(kinds, &name, law.target.namespace);
-    let policy = found.next();
-    let another = found.next().is_some();
-    drop(found);
-    match policy {
-        Some(_) if another => doubt(attribution, "several policies have this name"),
+    let found: Vec<&Policy> = law
+        .policies
+        .named(kinds, &name, law.target.namespace)
+        .collect();
+    let who = |policy: &Policy| (policy.kind.clone(), policy.namespace.clone());
+    match found.first() {
+        Some(first) if found.iter().any(|other| who(other) != who(first)) => {
+            doubt(attribution, "several policies have this name");
+        }
         Some(policy) => {
             adopt(attribution, policy);
+            let laws = found.iter().map(|version| version.law_id.clone());
+            attribution.laws = laws.filter(|id| !id.is_empty()).collect();
             if !law.policies.synced {
                 doubt(attribution, "the policies were not all known yet");
+            } else if let Some(why) = &law.policies.doubt {
+                doubt(attribution, why);
+            } else if found.len() > 1 {
+                doubt(
+                    attribution,
+                    "the policy was changed at about that time: either version may have been in force",
+                );
             } else if !policy.enforces {
                 doubt(attribution, "the policy, as known, does not refuse");
             } else if !policy.covers(&law.target) {

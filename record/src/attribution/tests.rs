@@ -36,6 +36,7 @@ fn synced(policies: Vec<Policy>) -> PolicyList {
     PolicyList {
         policies,
         synced: true,
+        ..PolicyList::default()
     }
 }
 
@@ -163,6 +164,7 @@ fn nothing_is_exact_before_the_policies_are_synced() {
     let list = PolicyList {
         policies: vec![fixed("a", "m")],
         synced: false,
+        ..PolicyList::default()
     };
     let owed = read(&format!("{VPOL}Policy a failed: m"), &list);
     assert_eq!(brief(&owed), [("a", "", "m", false)]);

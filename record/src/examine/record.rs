@@ -8,6 +8,8 @@ use crate::krate;
 use crate::policies::Target;
 use crate::testimony::{COLLECTION, FINAL, Testimony, WITNESS};
 use crate::verdict::{self, Refusal};
+use crate::write::Write;
+use jiff::Timestamp;
 
 /// What a record is made from.
 pub(super) struct Case<'a> {
@@ -107,6 +109,43 @@ impl<'a> Case<'a> {
             id: self.id,
             public,
             personal,
+            exhibit: None,
+        }
+    }
+
+    /// The same event as an admitted write.
+    pub(super) fn write(&self, time: Timestamp) -> Write {
+        let event = self.event;
+        let nothing = ObjectRef::default();
+        let object = event.object_ref.as_ref().unwrap_or(&nothing);
+        let (name, _) = self.name(object);
+        Write {
+            event: self.id,
+            received: event.request_received.parse().unwrap_or(time),
+            time,
+            group: object.api_group.clone(),
+            version: object.api_version.clone(),
+            resource: object.resource.clone(),
+            subresource: object.subresource.clone(),
+            kind: krate::kind(&object.resource).to_owned(),
+            namespace: object.namespace.clone(),
+            old_uid: self.object_uid(object),
+            verb: event.verb.clone(),
+            operation: self.operation(object),
+            dry_run: self.dry_run(),
+            actor: event.effective_user().clone(),
+            context: self.context(object, &name),
+            review: self
+                .sworn
+                .last()
+                .filter(|one| one.uid != COLLECTION)
+                .map(|one| (one.testimony.process.instance.clone(), one.uid.clone())),
+            failed_open: verdict::failed_open(event)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            source: self.bench.source.to_owned(),
+            name,
         }
     }
 

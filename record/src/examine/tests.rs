@@ -35,6 +35,7 @@ fn policies() -> PolicyList {
     PolicyList {
         policies: vec![Policy::from_object(&policy).unwrap()],
         synced: true,
+        ..PolicyList::default()
     }
 }
 

@@ -159,6 +159,7 @@ fn a_namespaced_policy_judges_only_at_home() {
     let list = PolicyList {
         policies: vec![policy],
         synced: true,
+        ..PolicyList::default()
     };
     let kinds = ["NamespacedValidatingPolicy"];
     assert_eq!(list.named(&kinds, "p", "krate-org-acme").count(), 0);
@@ -192,6 +193,7 @@ fn bindings_decide_whether_an_admission_policy_refuses() {
             Policy::from_object(&object("MutatingAdmissionPolicy")).unwrap(),
         ],
         synced: true,
+        ..PolicyList::default()
     };
     list.bind(&[binding(
         "ValidatingAdmissionPolicyBinding",

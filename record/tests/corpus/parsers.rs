@@ -79,6 +79,7 @@ pub fn attribution(bytes: &[u8]) {
     let policies = PolicyList {
         policies: vec![policy("a"), policy("b")],
         synced: true,
+        ..PolicyList::default()
     };
     let message = Cut::at(&text, Cut::MESSAGE_LIMIT);
     let law = Law {
@@ -110,6 +111,7 @@ pub fn policy(bytes: &[u8]) {
         let mut list = PolicyList {
             policies: vec![policy],
             synced: true,
+            ..PolicyList::default()
         };
         list.bind(&[object]);
     }

@@ -89,6 +89,7 @@ fn made(public: &Public, personal: &Personal) -> Result<Event, Skip> {
             ..Policy::default()
         }],
         synced: true,
+        ..PolicyList::default()
     };
     event(&row(public, personal), &policies, "reporter-0", now())
 }
