@@ -26,7 +26,7 @@ run: build ## the first run: a day of writes, the record of it, and the proof
 record: build ## record that day's audit events and reviews into tests/recorded/
 	@$(PLANE) record
 
-test: ## every ring that this machine can run (CLUSTER=required: skip none)
+test: ## every ring that this machine can run (CLUSTER=required: skip none; KYVERNO=1.18: that line)
 	@tests/rings all
 
 offline: ## tests without network or control plane, in seconds

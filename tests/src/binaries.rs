@@ -56,17 +56,52 @@ const APISERVER: Module = Module {
         "-X k8s.io/component-base/version.gitVersion=v1.36.3",
     )],
 };
-const KYVERNO: Module = Module {
-    name: "kyverno",
-    programs: &[
-        ("kyverno", "github.com/kyverno/kyverno/cmd/kyverno", ""),
-        (
-            "reports-controller",
-            "github.com/kyverno/kyverno/cmd/reports-controller",
-            "",
-        ),
-    ],
-};
+/// The lines of Kyverno that a plane can run, each from a module of its own: their k8s.io
+/// versions differ. The first is what runs unless `KYVERNO` names another.
+const KYVERNO: [(&str, Module); 2] = [
+    ("1.19", kyverno_module("kyverno")),
+    ("1.18", kyverno_module("kyverno-1.18")),
+];
+
+const fn kyverno_module(name: &'static str) -> Module {
+    Module {
+        name,
+        programs: &[
+            ("kyverno", "github.com/kyverno/kyverno/cmd/kyverno", ""),
+            (
+                "reports-controller",
+                "github.com/kyverno/kyverno/cmd/reports-controller",
+                "",
+            ),
+        ],
+    }
+}
+
+/// `KYVERNO` names a line that there is no module for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("KYVERNO={0} is not one of the lines that a plane can run: 1.19 (the default), 1.18")]
+pub struct KyvernoError(String);
+
+/// The line of Kyverno that this process runs: what `KYVERNO` in the environment says, or
+/// the newest.
+pub fn kyverno_line() -> Result<&'static str, KyvernoError> {
+    Ok(line(std::env::var("KYVERNO").ok().as_deref())?.0)
+}
+
+fn kyverno() -> Result<&'static Module, KyvernoError> {
+    Ok(&line(std::env::var("KYVERNO").ok().as_deref())?.1)
+}
+
+fn line(wanted: Option<&str>) -> Result<&'static (&'static str, Module), KyvernoError> {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        return Ok(&KYVERNO[0]);
+    };
+    let mut lines = KYVERNO.iter();
+    lines
+        .find(|(name, _)| *name == wanted)
+        .ok_or_else(|| KyvernoError(wanted.to_owned()))
+}
+
 /// Where the CRDs lie in the modules.
 const CRDS: [(&str, &[&str]); 2] = [
     (
@@ -114,22 +149,24 @@ impl Module {
 
 /// Checks that Go is there and new enough; `Ok(true)` if nothing needs it any more.
 pub fn ready_or_buildable() -> Result<bool> {
-    if is_built(&APISERVER)? && is_built(&KYVERNO)? {
+    let kyverno = kyverno()?;
+    if is_built(&APISERVER)? && is_built(kyverno)? {
         return Ok(true);
     }
-    check_go()?;
+    check_go(kyverno)?;
     Ok(false)
 }
 
 /// Returns the control plane's programs, building what is missing.
 pub fn control_plane(progress: &Progress) -> Result<ControlPlaneBinaries> {
-    let (apiserver, kyverno) = (APISERVER.output()?, KYVERNO.output()?);
-    if !(is_built(&APISERVER)? && is_built(&KYVERNO)?) {
-        check_go()?;
+    let module = kyverno()?;
+    if !(is_built(&APISERVER)? && is_built(module)?) {
+        check_go(module)?;
         let _lock = lock()?;
         build(&APISERVER, progress)?;
-        build(&KYVERNO, progress)?;
+        build(module, progress)?;
     }
+    let (apiserver, kyverno) = (APISERVER.output()?, module.output()?);
     Ok(ControlPlaneBinaries {
         apiserver: apiserver.join("kube-apiserver"),
         kyverno: kyverno.join("kyverno"),
@@ -153,8 +190,8 @@ fn is_built(module: &Module) -> Result<bool> {
     Ok(module.output()?.join("complete").exists())
 }
 
-fn check_go() -> Result<()> {
-    let needed = [APISERVER.needs()?, KYVERNO.needs()?];
+fn check_go(kyverno: &Module) -> Result<()> {
+    let needed = [APISERVER.needs()?, kyverno.needs()?];
     let needed = needed
         .into_iter()
         .max_by_key(|v| version(v))
@@ -192,7 +229,7 @@ fn build(module: &Module, progress: &Progress) -> Result<()> {
     for (program, package, linker) in module.programs {
         go_build(module, &output.join(program), package, linker, progress)?;
     }
-    if module.name == KYVERNO.name {
+    if module.name != APISERVER.name {
         copy_crds(module, &output.join("crds"))?;
     }
     fs::write(output.join("complete"), "").context("mark the build complete")
@@ -347,7 +384,35 @@ mod tests {
 
     #[test]
     fn the_modules_say_which_go_they_need() {
-        assert!(version(&KYVERNO.needs().unwrap()) >= version("1.26.5"));
+        for (line, module) in &KYVERNO {
+            assert!(
+                version(&module.needs().unwrap()) >= version("1.26"),
+                "{line}"
+            );
+        }
         assert!(version(&APISERVER.needs().unwrap()) >= version("1.26"));
+    }
+
+    #[test]
+    fn each_line_of_kyverno_is_built_from_a_module_that_requires_it() {
+        for (line, module) in &KYVERNO {
+            let text = fs::read_to_string(module.dir().join("go.mod")).unwrap();
+            assert!(
+                text.contains(&format!("github.com/kyverno/kyverno v{line}.")),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_of_kyverno_that_there_is_not_is_an_error_that_names_those_there_are() {
+        assert_eq!(line(None).unwrap().0, "1.19");
+        assert_eq!(line(Some("")).unwrap().0, "1.19");
+        assert_eq!(line(Some("1.18")).unwrap().0, "1.18");
+        let said = line(Some("1.17")).err().unwrap().to_string();
+        assert!(
+            KYVERNO.iter().all(|(line, _)| said.contains(line)) && said.contains("1.17"),
+            "{said}"
+        );
     }
 }
