@@ -179,6 +179,7 @@ impl Page {
             })
             .collect();
         self.line("", Style::Plain, &said.join(" · "));
+        self.line("", Style::Plain, &about(law));
         if of("grade") == "ambiguous" {
             let doubt = of("doubt");
             let why = if doubt.is_empty() {
@@ -190,6 +191,10 @@ impl Page {
         }
         self.paragraph("Message", Style::Plain, &attribution["message"]);
         self.paragraph("Remedy", Style::Green, &law["remediation"]);
+        if law["exceptionEligible"] == true && of("result") == "fail" {
+            let exception = "A PolicyException can name this policy.";
+            self.line("", Style::Dim, exception);
+        }
     }
 
     /// The text as the client saw it, where the attributions do not already say it.
@@ -288,6 +293,20 @@ impl Page {
             self.out.push('\n');
         }
     }
+}
+
+/// `about PullRequest · controls: CC8.1`: keys without their prefix, which says who wrote
+/// them.
+fn about(law: &Value) -> String {
+    let subject = text(&law["subject"]);
+    let subject = (!subject.is_empty()).then(|| format!("about {subject}"));
+    let entries = law["compliance"].as_object().into_iter().flatten();
+    let compliance = entries.map(|(key, value)| {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        format!("{}: {}", plain(name), text(value))
+    });
+    let said: Vec<String> = subject.into_iter().chain(compliance).collect();
+    said.join(" · ")
 }
 
 fn text(value: &Value) -> String {

@@ -176,8 +176,10 @@ Denied      PullRequest/pr-0 in krate-org-acme
 
 Policy      require-pr-description (ValidatingPolicy)
             A pull request says what it changes · Pull requests · severity medium
+            about PullRequest · controls: CC8.1
 Message     A description of at least 20 characters is required.
 Remedy      Give spec.description at least 20 characters.
+            A PolicyException can name this policy.
 
 Krate       org acme · repository web · pull request pr-0 · surface pr
             as the refused object says of itself
@@ -258,7 +260,8 @@ async fn what_a_refused_object_says_can_do_nothing_to_the_terminal() {
     let grown = format!("{hostile}{}", "x".repeat(65_000));
     world.deny(0, json!({"namespace": hostile, "kind": hostile, "notes": [hostile],
         "attributions": [{"enforcer": hostile, "policy": hostile, "rule": hostile, "result": "fail", "grade": "ambiguous", "doubt": hostile,
-            "source": "responseStatus", "law": {"title": hostile, "remediation": hostile}}],
+            "source": "responseStatus", "law": {"title": hostile, "remediation": hostile, "subject": hostile,
+                "compliance": {hostile: hostile}, "exceptionEligible": true}}],
         "context": {"org": hostile, "repository": hostile}}),
         json!({"name": hostile, "actor": {"username": hostile}, "messages": [grown], "text": grown}));
     world.add(

@@ -3,6 +3,7 @@
 use crate::audit::{AuditEvent, User};
 use data_encoding::Encoding;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -134,7 +135,8 @@ pub struct Attribution {
     pub law: Option<Law>,
 }
 
-/// What a policy says about itself (annotations `policies.kyverno.io/*`), as it stood.
+/// What a policy says about itself (annotations `policies.kyverno.io/*`, labels), as it
+/// stood.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Law {
@@ -147,12 +149,22 @@ pub struct Law {
     /// `policies.kyverno.io/title`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// `policies.kyverno.io/subject`: the kinds it is about, in its author's words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     /// `policies.kyverno.io/remediation`, else the description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remediation: String,
     /// `enforce` or `audit`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mode: String,
+    /// Labels and annotations that name a compliance framework, standard or control, by
+    /// their keys; at most 16.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub compliance: BTreeMap<String, String>,
+    /// True if a PolicyException can name a policy of this kind.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exception_eligible: bool,
 }
 
 /// Krate's terms for the object.

@@ -1,6 +1,7 @@
 //! The policies as they are known at one moment: enough to say whether an
 //! attribution read from a text can be true, and what the policy says of itself.
 
+mod about;
 mod read;
 
 use crate::denial::Law;
@@ -24,17 +25,29 @@ pub struct Policy {
     /// What it matches: (apiGroup, resource), `*` allowed; empty: not readable,
     /// which makes no attribution exact.
     pub covers: Vec<(String, String)>,
-    /// Legacy rule names.
-    pub rules: Vec<String>,
+    /// Rules of a legacy policy, with those that Kyverno made from them for the controllers
+    /// of pods. CEL policies have none.
+    pub rules: Vec<Rule>,
     /// All texts that a failing validation can give, if each is fixed; `None` if one is
     /// computed from the object and so may say anything.
     pub messages: Option<Vec<String>>,
     /// Kind and name of the Kyverno policy this object was generated from.
     pub generated_from: Option<(String, String)>,
-    /// severity, category, title, remediation, mode.
+    /// What the policy says of itself.
     pub law: Law,
     /// Id of the `law` entry of this version; empty before there is one.
     pub law_id: String,
+}
+
+/// One rule of a legacy policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name; `autogen-…` for those that Kyverno made.
+    pub name: String,
+    /// Enforce in some form, or an error of it refuses the request.
+    pub enforces: bool,
+    /// As [`Policy::covers`].
+    pub covers: Vec<(String, String)>,
 }
 
 /// A PolicyException of either group.
@@ -115,10 +128,7 @@ impl Policy {
     /// evaluated: a policy that denied has passed them.
     pub fn covers(&self, target: &Target<'_>) -> bool {
         let own_namespace = self.namespace.is_empty() || self.namespace == target.namespace;
-        own_namespace
-            && self.covers.iter().any(|(group, resource)| {
-                (group == "*" || group == target.group) && covers_resource(resource, target)
-            })
+        own_namespace && covers(&self.covers, target)
     }
 
     /// True if a failing validation of this policy can give this text.
@@ -127,6 +137,19 @@ impl Policy {
             .as_ref()
             .is_none_or(|fixed| fixed.iter().any(|text| text.trim() == message.trim()))
     }
+}
+
+impl Rule {
+    /// True if its match can take in the target, as [`Policy::covers`].
+    pub fn covers(&self, target: &Target<'_>) -> bool {
+        covers(&self.covers, target)
+    }
+}
+
+fn covers(all: &[(String, String)], target: &Target<'_>) -> bool {
+    all.iter().any(|(group, resource)| {
+        (group == "*" || group == target.group) && covers_resource(resource, target)
+    })
 }
 
 /// `pods` is the resource alone, `pods/*` and `*/*` take in subresources as well.

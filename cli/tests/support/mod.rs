@@ -175,7 +175,9 @@ pub fn id(n: u32) -> String {
 pub fn denial(n: u32, public: &Value, personal: &Value) -> (Value, Value) {
     let law = json!({"severity": "medium", "category": "Pull requests",
         "title": "A pull request says what it changes",
-        "remediation": "Give spec.description at least 20 characters.", "mode": "enforce"});
+        "remediation": "Give spec.description at least 20 characters.", "mode": "enforce",
+        "subject": "PullRequest", "exceptionEligible": true,
+        "compliance": {"policies.kyverno.io/controls": "CC8.1"}});
     let mut whole = json!({
         "id": id(n), "time": format!("2026-10-05T12:{:02}:{:02}.000000Z", n / 60 % 60, n % 60),
         "verdict": "denied", "operation": "CREATE", "verb": "create", "dryRun": false,

@@ -3,6 +3,7 @@
 use super::kyverno::{Hook, LEGACY, only_policy};
 use super::{Law, Owed, by, doubt, doubted, hold_against};
 use crate::denial::Attribution;
+use crate::policies::Rule;
 use std::collections::BTreeMap;
 
 const SEPARATOR: &str = " was blocked due to the following policies \n\n";
@@ -108,21 +109,28 @@ fn whole_policies(tail: &str) -> Option<&str> {
     Some(&tail[..last])
 }
 
-/// As [`hold_against`], and the policy must have the rule, by its own name or by the one
-/// that Kyverno gives its variants for controllers of pods.
+/// As [`hold_against`], and the rule must be there, cover the object and refuse. The
+/// policy as it is known lists those that Kyverno made for controllers of pods.
 fn hold_rule(attribution: &mut Attribution, law: &Law<'_>) {
     let policy = attribution.policy.clone().unwrap_or_default();
     let rule = attribution.rule.clone().unwrap_or_default();
-    let own = ["autogen-cronjob-", "autogen-"]
-        .iter()
-        .find_map(|variant| rule.strip_prefix(variant))
-        .unwrap_or(&rule);
-    let has_rule = law
+    let known: Vec<&Rule> = law
         .policies
         .named(LEGACY, &policy, law.target.namespace)
-        .any(|policy| policy.rules.iter().any(|name| *name == rule || name == own));
+        .flat_map(|policy| policy.rules.iter().filter(|one| one.name == rule))
+        .collect();
     hold_against(attribution, LEGACY, law);
-    if attribution.law.is_some() && !has_rule {
+    if attribution.law.is_none() {
+        return;
+    }
+    if known.is_empty() {
         doubt(attribution, "the policy, as known, has no such rule");
+    } else if !known.iter().any(|rule| rule.enforces) {
+        doubt(attribution, "the rule, as known, does not refuse");
+    } else if !known.iter().any(|rule| rule.covers(&law.target)) {
+        doubt(
+            attribution,
+            "the rule, as known, does not cover this resource",
+        );
     }
 }

@@ -51,10 +51,14 @@ fn target() -> Target<'static> {
 }
 
 fn read(message: &str, policies: &PolicyList) -> Vec<Owed> {
+    read_of(message, policies, target())
+}
+
+fn read_of(message: &str, policies: &PolicyList, target: Target<'_>) -> Vec<Owed> {
     let cut = Cut::at(message, Cut::MESSAGE_LIMIT);
     let law = Law {
         policies,
-        target: target(),
+        target,
         cut: cut.whole.is_some(),
     };
     attribute(
@@ -270,7 +274,7 @@ const BLOCK: &str = "admission webhook \"validate.kyverno.svc-fail\" denied the 
 fn the_legacy_block_is_read_as_yaml_folded_or_not() {
     let list = synced(vec![
         legacy("fork-runs-untrusted", &["fork-needs-untrusted"]),
-        legacy("two", &["a", "b"]),
+        legacy("two", &["a", "autogen-b"]),
     ]);
     let text = format!(
         "{BLOCK}fork-runs-untrusted:\n  fork-needs-untrusted: 'validation error: The label `x`\n    is \
@@ -291,6 +295,71 @@ fn the_legacy_block_is_read_as_yaml_folded_or_not() {
             ("two", "autogen-b", "tür; Policy z failed: ", true),
         ]
     );
+}
+
+#[test]
+fn a_deployment_refused_by_a_policy_on_pods_is_exact() {
+    let mut made = cel("ValidatingPolicy", "pods", json!([]));
+    made.covers = vec![("".into(), "pods".into())];
+    let object = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": "made"},
+        "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]},
+            "validations": [{"message": "object.spec.hostNetwork is not allowed"}]},
+        "status": {"autogen": {"configs": {"defaults": {
+            "targets": [{"group": "apps", "version": "v1", "resource": "deployments", "kind": "Deployment"}],
+            "spec": {"validations": [{"message": "object.spec.template.spec.hostNetwork is not allowed"}]}}}}}});
+    let rule = |name: &str, kind: &str| {
+        json!({"name": name, "validate": {"failureAction": "Enforce"},
+            "match": {"any": [{"resources": {"kinds": [kind]}}]}})
+    };
+    let old = json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "old"},
+        "spec": {"rules": [rule("r", "Pod")]},
+        "status": {"autogen": {"rules": [rule("autogen-r", "Deployment"), rule("autogen-cronjob-r", "CronJob")]}}});
+    let list = synced(vec![
+        made,
+        Policy::from_object(&object).unwrap(),
+        Policy::from_object(&old).unwrap(),
+    ]);
+    let deployment = Target {
+        group: "apps",
+        resource: "deployments",
+        ..target()
+    };
+    let cases = [
+        (
+            format!(
+                "{VPOL}Policy made failed: object.spec.template.spec.hostNetwork is not allowed"
+            ),
+            true,
+        ),
+        // Made for no controllers; another rule's name; one that covers something else.
+        (format!("{VPOL}Policy pods failed: m"), false),
+        (format!("{BLOCK}old:\n  autogen-r: m\n"), true),
+        (format!("{BLOCK}old:\n  autogen-other: m\n"), false),
+        (format!("{BLOCK}old:\n  autogen-cronjob-r: m\n"), false),
+        (format!("{BLOCK}old:\n  r: m\n"), false),
+    ];
+    for (text, exact) in cases {
+        let owed = read_of(&text, &list, deployment);
+        assert_eq!(brief(&owed)[0].3, exact, "{text}: {owed:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_only_audits_is_not_what_a_block_is_owed_to() {
+    let rule = |name: &str, action: &str| {
+        json!({"name": name, "validate": {"failureAction": action},
+            "match": {"any": [{"resources": {"kinds": ["PullRequest"]}}]}})
+    };
+    let object = json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "p"},
+        "spec": {"rules": [rule("denies", "Enforce"), rule("tells", "Audit")]}});
+    let list = synced(vec![Policy::from_object(&object).unwrap()]);
+    let owed = read(&format!("{BLOCK}p:\n  denies: m\n  tells: m\n"), &list);
+    assert_eq!(
+        brief(&owed),
+        [("p", "denies", "m", true), ("p", "tells", "m", false)]
+    );
+    assert!(owed[1].attribution.doubt.contains("does not refuse"));
 }
 
 #[test]

@@ -1,13 +1,8 @@
 //! Policy objects, as the API server gives them, to [`Policy`].
 
-use super::Policy;
-use crate::audit::prefix;
-use crate::denial::Law;
+use super::{Policy, Rule, about};
 use crate::krate::plural;
 use serde_json::Value;
-
-/// Longest text taken over from a policy's annotations, in bytes.
-const TEXT_LIMIT: usize = 1024;
 
 impl Policy {
     /// Reads an object of one of Kyverno's policy kinds, a ValidatingAdmissionPolicy or
@@ -28,7 +23,7 @@ impl Policy {
             name: name.to_owned(),
             uid: text(&object["metadata"]["uid"]).to_owned(),
             api_version: text(&object["apiVersion"]).to_owned(),
-            law: law(&object["metadata"]["annotations"]),
+            law: about::law(kind, &object["metadata"]),
             ..Policy::default()
         };
         match kind {
@@ -39,9 +34,16 @@ impl Policy {
                 let actions = list(&spec["validationActions"]);
                 policy.enforces = actions.is_empty() || actions.iter().any(|a| a == "Deny");
                 policy.covers = resource_rules(&spec["matchConstraints"]);
-                policy.messages = fixed_messages(spec, |index| {
-                    format!("CEL expression validation failed at index {index}")
-                });
+                policy.messages = fixed_messages(spec);
+                for made in autogen(object) {
+                    policy.covers.extend(targets(made));
+                    // Kyverno rewrites `object.spec` in every text of it, messages too.
+                    let also = fixed_messages(&made["spec"]);
+                    policy.messages = policy.messages.zip(also).map(|(mut all, also)| {
+                        all.extend(also);
+                        all
+                    });
+                }
             }
             "MutatingPolicy"
             | "NamespacedMutatingPolicy"
@@ -49,16 +51,13 @@ impl Policy {
             | "NamespacedGeneratingPolicy" => {
                 policy.enforces = text(&spec["failurePolicy"]) != "Ignore";
                 policy.covers = resource_rules(&spec["matchConstraints"]);
+                policy.covers.extend(autogen(object).flat_map(targets));
             }
-            "ValidatingAdmissionPolicy" => {
+            "ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy" => {
                 policy.covers = resource_rules(&spec["matchConstraints"]);
                 policy.generated_from = generated_from(&object["metadata"]);
             }
-            "MutatingAdmissionPolicy" => {
-                policy.covers = resource_rules(&spec["matchConstraints"]);
-                policy.generated_from = generated_from(&object["metadata"]);
-            }
-            "ClusterPolicy" | "Policy" => legacy(&mut policy, spec),
+            "ClusterPolicy" | "Policy" => legacy(&mut policy, spec, &object["status"]),
             _ => return None,
         }
         set_mode(&mut policy);
@@ -68,25 +67,6 @@ impl Policy {
 
 fn set_mode(policy: &mut Policy) {
     policy.law.mode = if policy.enforces { "enforce" } else { "audit" }.to_owned();
-}
-
-fn law(annotations: &Value) -> Law {
-    let take = |name: &str| {
-        let key = format!("policies.kyverno.io/{name}");
-        prefix(text(&annotations[key.as_str()]).trim(), TEXT_LIMIT).to_owned()
-    };
-    let remediation = take("remediation");
-    Law {
-        severity: take("severity"),
-        category: take("category"),
-        title: take("title"),
-        remediation: if remediation.is_empty() {
-            take("description")
-        } else {
-            remediation
-        },
-        mode: String::new(),
-    }
 }
 
 fn resource_rules(constraints: &Value) -> Vec<(String, String)> {
@@ -101,7 +81,22 @@ fn resource_rules(constraints: &Value) -> Vec<(String, String)> {
     covers
 }
 
-fn fixed_messages(spec: &Value, default: impl Fn(usize) -> String) -> Option<Vec<String>> {
+/// What Kyverno has made of a CEL policy on pods for their controllers: a list of targets
+/// and a spec for each form of pod template.
+fn autogen(object: &Value) -> impl Iterator<Item = &Value> {
+    let configs = object["status"]["autogen"]["configs"].as_object();
+    configs.into_iter().flat_map(serde_json::Map::values)
+}
+
+fn targets(made: &Value) -> impl Iterator<Item = (String, String)> {
+    list(&made["targets"]).iter().map(|target| {
+        let of = |name: &str| text(&target[name]).to_owned();
+        (of("group"), of("resource"))
+    })
+}
+
+/// All messages of the validations, if none is computed.
+fn fixed_messages(spec: &Value) -> Option<Vec<String>> {
     let validations = list(&spec["validations"]);
     validations
         .iter()
@@ -112,7 +107,7 @@ fn fixed_messages(spec: &Value, default: impl Fn(usize) -> String) -> Option<Vec
             }
             let message = text(&validation["message"]);
             Some(if message.is_empty() {
-                default(index)
+                format!("CEL expression validation failed at index {index}")
             } else {
                 message.to_owned()
             })
@@ -135,43 +130,57 @@ fn generated_from(metadata: &Value) -> Option<(String, String)> {
     ))
 }
 
-fn legacy(policy: &mut Policy, spec: &Value) {
-    let enforce = |value: &Value| text(value).eq_ignore_ascii_case("enforce");
-    let whole = enforce(&spec["validationFailureAction"])
-        || list(&spec["validationFailureActionOverrides"])
-            .iter()
-            .any(|o| enforce(&o["action"]));
-    for rule in list(&spec["rules"]) {
-        policy.rules.push(text(&rule["name"]).to_owned());
-        let own = |part: &Value| match &part["failureAction"] {
-            Value::String(_) => {
-                enforce(&part["failureAction"])
-                    || list(&part["failureActionOverrides"])
-                        .iter()
-                        .any(|o| enforce(&o["action"]))
-            }
-            _ => whole,
+fn legacy(policy: &mut Policy, spec: &Value, status: &Value) {
+    let made = &status["autogen"]["rules"];
+    for rule in list(&spec["rules"]).iter().chain(list(made)) {
+        let rule = Rule {
+            name: text(&rule["name"]).to_owned(),
+            enforces: rule_enforces(rule, spec),
+            covers: kinds_matched(&rule["match"]),
         };
-        let images = list(&rule["verifyImages"]);
-        policy.enforces |= match &rule["validate"] {
-            Value::Object(_) => own(&rule["validate"]),
-            // A mutate rule that fails refuses the request unless the policy ignores it.
-            _ if images.is_empty() => {
-                rule["mutate"].is_object() && text(&spec["failurePolicy"]) != "Ignore"
-            }
-            _ => images.iter().any(own),
-        };
-        let matched = &rule["match"];
-        let filters = list(&matched["any"])
-            .iter()
-            .chain(list(&matched["all"]))
-            .chain([matched]);
-        for filter in filters {
-            for kind in list(&filter["resources"]["kinds"]) {
-                policy.covers.extend(kind_selector(text(kind)));
-            }
-        }
+        policy.enforces |= rule.enforces;
+        policy.covers.extend(rule.covers.iter().cloned());
+        policy.rules.push(rule);
     }
+}
+
+/// The action of the rule itself, where it has one, else that of the whole policy.
+fn rule_enforces(rule: &Value, spec: &Value) -> bool {
+    let enforce = |value: &Value| text(value).eq_ignore_ascii_case("enforce");
+    let somewhere = |part: &Value, action: &str, overrides: &str| {
+        enforce(&part[action])
+            || list(&part[overrides])
+                .iter()
+                .any(|one| enforce(&one["action"]))
+    };
+    let own = |part: &Value| match &part["failureAction"] {
+        Value::String(_) => somewhere(part, "failureAction", "failureActionOverrides"),
+        _ => somewhere(
+            spec,
+            "validationFailureAction",
+            "validationFailureActionOverrides",
+        ),
+    };
+    let images = list(&rule["verifyImages"]);
+    if rule["validate"].is_object() {
+        own(&rule["validate"])
+    } else if !images.is_empty() {
+        images.iter().any(own)
+    } else {
+        // A mutate rule that fails refuses the request unless the policy ignores it.
+        rule["mutate"].is_object() && text(&spec["failurePolicy"]) != "Ignore"
+    }
+}
+
+fn kinds_matched(matched: &Value) -> Vec<(String, String)> {
+    let filters = list(&matched["any"])
+        .iter()
+        .chain(list(&matched["all"]))
+        .chain([matched]);
+    filters
+        .flat_map(|filter| list(&filter["resources"]["kinds"]))
+        .filter_map(|kind| kind_selector(text(kind)))
+        .collect()
 }
 
 /// `Kind`, `version/Kind`, `group/version/Kind`, each with `/subresource` or
@@ -235,7 +244,7 @@ pub(super) fn bind(policies: &mut [Policy], bindings: &[Value]) {
     }
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 

@@ -168,8 +168,12 @@ fn a_namespaced_policy_judges_only_at_home() {
 
 #[test]
 fn what_a_policy_says_of_itself_is_taken_over() {
-    let object = json!({"kind": "ClusterPolicy", "metadata": {"name": "p", "annotations": {
+    let object = json!({"kind": "ClusterPolicy", "metadata": {"name": "p",
+        "labels": {"nist-800-53": "CM-7", "control-plane": "no", "app": "kyverno"},
+        "annotations": {
         "policies.kyverno.io/title": "T", "policies.kyverno.io/severity": "high",
+        "policies.kyverno.io/subject": "Pod", "policies.kyverno.io/controls": "CC8.1",
+        "pod-policies.kyverno.io/autogen-controllers": "none",
         "policies.kyverno.io/category": "C", "policies.kyverno.io/description": "D"}}, "spec": {}});
     let law = Policy::from_object(&object).unwrap().law;
     assert_eq!(
@@ -177,10 +181,54 @@ fn what_a_policy_says_of_itself_is_taken_over() {
             law.title.as_str(),
             law.severity.as_str(),
             law.category.as_str(),
+            law.subject.as_str(),
             law.remediation.as_str()
         ),
-        ("T", "high", "C", "D")
+        ("T", "high", "C", "Pod", "D")
     );
+    let compliance: Vec<_> = law.compliance.into_iter().collect();
+    assert_eq!(
+        compliance,
+        [
+            ("nist-800-53".to_owned(), "CM-7".to_owned()),
+            (
+                "policies.kyverno.io/controls".to_owned(),
+                "CC8.1".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_a_policy_says_of_itself_is_bounded() {
+    let long = "x".repeat(10_000);
+    let mut annotations = serde_json::Map::new();
+    for n in 0..100 {
+        annotations.insert(format!("example.com/cis-{n:03}"), json!(long));
+    }
+    annotations.insert("policies.kyverno.io/title".to_owned(), json!(long));
+    annotations.insert(format!("cis/{long}"), json!("m"));
+    let object = json!({"kind": "Policy", "metadata": {"name": "p", "annotations": annotations}});
+    let law = Policy::from_object(&object).unwrap().law;
+    assert_eq!(law.title.len(), 1024);
+    assert_eq!(law.compliance.len(), 16);
+    assert!(law.compliance.values().all(|value| value.len() == 256));
+    assert!(law.compliance.contains_key("example.com/cis-000"));
+}
+
+#[test]
+fn exceptions_can_name_kyvernos_policies_and_no_others() {
+    for (kind, eligible) in [
+        ("ClusterPolicy", true),
+        ("NamespacedValidatingPolicy", true),
+        ("MutatingPolicy", true),
+        ("ValidatingAdmissionPolicy", false),
+        ("MutatingAdmissionPolicy", false),
+    ] {
+        let object = json!({"kind": kind, "metadata": {"name": "p"}});
+        let law = Policy::from_object(&object).unwrap().law;
+        assert_eq!(law.exception_eligible, eligible, "{kind}");
+    }
 }
 
 #[test]

@@ -226,7 +226,9 @@ impl Item {
                 Verdict::Denied => Some("enforce".to_owned()),
                 _ => law.map(|law| law.mode.clone()).and_then(given),
             },
-            exception_eligible: public.verdict == Verdict::Denied && first.is_some_and(eligible),
+            // What could not be asked, or let pass, asks for no exception.
+            exception_eligible: public.verdict == Verdict::Denied
+                && law.is_some_and(|law| law.exception_eligible),
             attributions: (0..)
                 .zip(&public.attributions)
                 .map(|(at, attribution)| AttributionItem {
@@ -287,11 +289,6 @@ fn policy_ref(attribution: &Attribution) -> Option<PolicyRef> {
         kind: attribution.policy_kind.clone(),
         namespace: attribution.policy_namespace.clone(),
     })
-}
-
-/// Kyverno has exceptions for its policies; for other enforcers there is nothing to ask for.
-fn eligible(attribution: &Attribution) -> bool {
-    attribution.enforcer == "kyverno" && attribution.policy.is_some()
 }
 
 /// Microseconds as RFC 3339, always with six digits.

@@ -58,6 +58,21 @@ async fn denials_come_newest_first_and_admitted_writes_are_not_among_them() {
 }
 
 #[tokio::test]
+async fn an_exception_can_be_asked_for_where_the_law_of_the_denial_says_so() {
+    let world = court();
+    let all = world.get("admin", "/api/policy-denials").await;
+    let eligible: Vec<u64> = all.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["exceptionEligible"] == true)
+        .filter_map(|item| item["position"].as_u64())
+        .collect();
+    // 3 could not be asked, the law of 4 was not known, 5 is the API server's own policy.
+    assert_eq!(eligible, [2, 1, 0]);
+}
+
+#[tokio::test]
 async fn each_filter_takes_what_it_names_and_nothing_else() {
     let world = court();
     for (filter, expected) in [

@@ -198,7 +198,8 @@ impl Denial {
         let law = json!({"severity": "medium", "category": "Pull requests",
                          "title": "A pull request says what it changes",
                          "remediation": "Give spec.description at least 20 characters.",
-                         "mode": "enforce"});
+                         "mode": "enforce", "subject": "PullRequest", "exceptionEligible": true,
+                         "compliance": {"policies.kyverno.io/controls": "CC8.1"}});
         let mut public = json!({
             "id": self.id(), "time": self.time, "verdict": "denied", "operation": "CREATE",
             "verb": "create", "dryRun": false, "group": "krate.a5c.ai", "version": "v1alpha1",
