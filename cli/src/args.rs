@@ -57,6 +57,9 @@ pub enum Command {
     /// Rebuild the view of a ledger's file that no reporter holds
     #[command(after_help = REINDEX_EXAMPLES)]
     Reindex(Reindex),
+    /// Put audit logs on record that the API server did not send: log files, EKS, AKS, GKE
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(Import),
 }
 
 const LIST_EXAMPLES: &str = "Examples:
@@ -82,6 +85,41 @@ Exit codes: 0 intact, 1 tampered (and where), 2 could not check.";
 
 const REINDEX_EXAMPLES: &str = "Examples:
   docket reindex --store ledger.db";
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  docket import /var/log/kubernetes/audit/*.log*      rotated and compressed ones too
+  aws logs filter-log-events --log-group-name /aws/eks/prod/cluster \
+    --log-stream-name-prefix kube-apiserver-audit | docket import -
+  docket import insights-logs-kube-audit/**/PT1H.json AKS, from a storage account
+  gcloud logging read 'resource.type=k8s_cluster AND …' --format=json | docket import -
+The same file may be imported again: what is on record stays as it is. docs/import.md has more.
+Exit codes: 0 all of it, 1 some records could not be read (and which), 2 could not import.";
+
+/// Whose export a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// kube-apiserver's own events: log lines, EventLists
+    Kubernetes,
+    /// CloudWatch Logs of EKS
+    Eks,
+    /// Azure Monitor of AKS
+    Aks,
+    /// Cloud Logging of GKE
+    Gke,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Files, plain or gzip; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Take records of this form only; else each record is told by what it holds
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// table or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

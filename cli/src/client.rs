@@ -2,8 +2,8 @@
 
 use crate::args::Server;
 use crate::failure::{Failure, chain, could_not};
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -28,9 +28,17 @@ const SYSTEM_CERTIFICATES: [&str; 3] = [
 
 const SOURCE: &str = "after `make up`, `. target/run/env` sets it";
 
+/// What a server made of a body.
+pub enum Posted {
+    /// Its answer.
+    Taken(Value),
+    /// Busy, not there, or it did not answer: the same may go well in a moment.
+    Later(Failure),
+}
+
 /// One server, one token.
 pub struct Client {
-    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     authority: String,
     loopback: bool,
@@ -122,14 +130,40 @@ impl Client {
         serde_json::from_slice(&body).map_err(could_not("the server's answer is not JSON"))
     }
 
+    /// Sends a body. What is worth another try is told apart from what is not.
+    pub async fn post(&self, path: &str, body: Bytes) -> Result<Posted, Failure> {
+        let asked = self.call(Method::POST, path, body).await;
+        match asked {
+            Ok((StatusCode::OK, body)) => serde_json::from_slice(&body)
+                .map(Posted::Taken)
+                .map_err(could_not("the server's answer is not JSON")),
+            Ok((StatusCode::SERVICE_UNAVAILABLE, body)) => Ok(Posted::Later(
+                self.refused(StatusCode::SERVICE_UNAVAILABLE, &body),
+            )),
+            Ok((status, body)) => Err(self.refused(status, &body)),
+            Err(failure) => Ok(Posted::Later(failure)),
+        }
+    }
+
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
-        let request = Request::get(format!("{}{path}", self.base))
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(
                 header::USER_AGENT,
                 concat!("docket/", env!("CARGO_PKG_VERSION")),
             )
-            .body(Empty::new())
+            .body(Full::new(body))
             .map_err(could_not(
                 "the request can't be written; is the token one line of text?",
             ))?;

@@ -3,7 +3,8 @@
 //! ```text
 //!  args ─▶ list | show | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
 //!        ├ verify ─▶ remote (over HTTPS, nothing believed) or store (a ledger's file)
-//!        └ reindex ─▶ store
+//!        ├ reindex ─▶ store
+//!        └ import ─▶ files, records ─▶ client, the other way
 //! ```
 //!
 //! Exit codes: 0 done; 1 the thing asked about is wrong (tampered, not found); 2 could
@@ -13,6 +14,7 @@ mod args;
 mod client;
 mod failure;
 mod gaps;
+mod import;
 mod known;
 mod list;
 mod remote;
@@ -56,6 +58,7 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
             }) => store::verify(&file, checkpoint.as_deref(), key.as_deref()),
             args::Command::Verify(verify) => remote::run(&server, verify).await,
             args::Command::Reindex(reindex) => store::reindex(&reindex.store),
+            args::Command::Import(import) => import::run(&server, import).await,
         }
     })
 }

@@ -1,6 +1,7 @@
 //! The writer. One process holds a store; one transaction a batch.
 
 mod append;
+mod around;
 mod head;
 mod open;
 mod reindex;
@@ -15,6 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 
 pub use append::{Appended, Batch, Positions};
+pub use around::Near;
 pub use reindex::reindex;
 
 pub(crate) use head::Head;

@@ -103,6 +103,20 @@ pub struct AuditEvent {
     pub annotations: BTreeMap<String, String>,
     /// How many other annotations there were.
     pub other_annotations: u32,
+    /// Set where no raw event was at hand and this one was put together from an export
+    /// that says less.
+    pub derived: Option<Derived>,
+}
+
+/// An event that is not the API server's own bytes: what it was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// Name of the export's shape ([`crate::import::Shape::name`]).
+    pub shape: &'static str,
+    /// Hash over what makes it one; an export of the same thing gives the same.
+    pub key: [u8; 32],
+    /// What a reader of the record should know is not in it.
+    pub lacks: &'static str,
 }
 
 impl Cut {
@@ -233,6 +247,9 @@ impl AuditEvent {
         }
         if self.other_annotations > 0 {
             kept["otherAnnotations"] = self.other_annotations.into();
+        }
+        if let Some(derived) = &self.derived {
+            kept["derivedFrom"] = derived.shape.into();
         }
         kept
     }

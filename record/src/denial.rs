@@ -30,7 +30,19 @@ pub struct DenialIdError;
 impl DenialId {
     /// The id of an event. Each part goes in with its length before it; what a client can
     /// make long goes in by its hash, so the id does not depend on where Docket cuts.
+    ///
+    /// An event that was put together from less ([`AuditEvent::derived`]) has an id of its
+    /// own kind, which no raw event can have.
     pub fn of(event: &AuditEvent, cluster: &str) -> DenialId {
+        if let Some(derived) = &event.derived {
+            let parts: [&[u8]; 4] = [
+                b"docket derived 1",
+                cluster.as_bytes(),
+                derived.shape.as_bytes(),
+                &derived.key,
+            ];
+            return DenialId::over(&parts);
+        }
         let audit_id = event.audit_id.sha256();
         let request_uri = event.request_uri.sha256();
         let parts: [&[u8]; 7] = [
@@ -42,6 +54,10 @@ impl DenialId {
             &request_uri,
             event.user.username.as_bytes(),
         ];
+        DenialId::over(&parts)
+    }
+
+    fn over(parts: &[&[u8]]) -> DenialId {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -256,6 +272,9 @@ pub struct Public {
     pub passes: u32,
     /// Name of the source that brought the event.
     pub source: String,
+    /// The export it was put together from, where no raw event was at hand.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub derived: String,
     /// What a reader should know (`one of a collection, which one is not known`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -293,6 +312,9 @@ pub struct Personal {
     pub messages: Vec<String>,
     /// The audit event as kept: filtered, cut.
     pub event: serde_json::Value,
+    /// Who imported it; empty where the API server itself brought it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub importer: String,
 }
 
 /// One record, before it has a place in the ledger.

@@ -161,6 +161,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// The write, if it was admitted.
     pub write: Option<Box<Write>>,
+    /// The event was put together from an export that says less than a raw event.
+    pub derived: bool,
     /// The request was a denied deletecollection: ask the witness which object was
     /// reviewed last by (user, group, resource, namespace) before `time`.
     pub collection: bool,
@@ -225,6 +227,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         refused,
         outcome,
         write,
+        derived: event.derived.is_some(),
     })
 }
 

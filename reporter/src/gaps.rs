@@ -181,6 +181,9 @@ pub struct Amendment {
     kind: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     numbers: Vec<u64>,
+    /// Id of the other record, where two are of one request.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    other: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
 }
@@ -213,6 +216,15 @@ impl Amendment {
         amendment
     }
 
+    /// `other` is a record of the same request, from a source that gives no common id.
+    #[must_use]
+    pub fn same_request(record: &str, other: &str, because: &str, now: Timestamp) -> Amendment {
+        let mut amendment = Amendment::new("same-request", record, other, now);
+        amendment.other = other.to_owned();
+        amendment.detail = because.to_owned();
+        amendment
+    }
+
     fn new(kind: &'static str, amends: &str, discriminator: &str, now: Timestamp) -> Amendment {
         Amendment {
             id: id(&["amendment", kind, amends, discriminator]),
@@ -220,6 +232,7 @@ impl Amendment {
             amends: amends.to_owned(),
             kind,
             numbers: Vec::new(),
+            other: String::new(),
             detail: String::new(),
         }
     }

@@ -9,6 +9,8 @@
 //! loss costs nothing but a second look at a batch. After a failed commit the whole
 //! [`Intake`] is thrown away and loaded again, so memory never runs ahead of the disk.
 
+mod import;
+
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
 use docket_ledger::entry::{Class, NewEntry};
@@ -19,6 +21,7 @@ use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
 use ring::digest::{SHA256, digest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 
 /// State row: when this ledger began. Processes that are older have a baseline.
 const BEGAN: &str = "intake/began";
@@ -34,6 +37,8 @@ const FAILED_OPEN: usize = 1024;
 pub struct Arrival {
     /// Events, examined.
     pub findings: Vec<Finding>,
+    /// They were imported, perhaps long after they happened.
+    pub imported: bool,
     /// How many more there were that are none of ours.
     pub not_governed: u64,
     /// What the source knows that it lost or could not read.
@@ -63,6 +68,8 @@ pub struct Told {
     pub failed_open: BTreeMap<&'static str, u64>,
     /// New entries.
     pub appended: u64,
+    /// Of these, records of events, for each arrival in order.
+    pub records: Vec<u64>,
     /// Tree size afterwards, if something was written.
     pub size: Option<u64>,
 }
@@ -116,6 +123,7 @@ pub struct Intake {
     events: Recent<()>,
     testimonies: Recent<Bearer>,
     failed_open: VecDeque<Timestamp>,
+    links: import::Links,
 }
 
 impl Intake {
@@ -161,6 +169,7 @@ impl Intake {
             events: Recent::new(),
             testimonies: Recent::new(),
             failed_open: VecDeque::new(),
+            links: import::Links::load(store)?,
         })
     }
 
@@ -177,14 +186,18 @@ impl Intake {
         let mut told = Told::default();
         let mut batch = Batch::default();
         let mut late: BTreeMap<String, (bool, Vec<u64>)> = BTreeMap::new();
+        let mut records = Vec::with_capacity(arrivals.len());
         for arrival in arrivals {
+            let first = batch.entries.len();
             if arrival.not_governed > 0 {
                 *told.events.entry(Counted::NotGoverned.label()).or_default() +=
                     arrival.not_governed;
             }
             for finding in arrival.findings {
-                self.event(finding, now, &mut batch, &mut late, &mut told);
+                let how = import::How::of(arrival.imported, &finding);
+                self.event(finding, how, store, now, &mut batch, &mut late, &mut told)?;
             }
+            records.push(first..batch.entries.len());
             for (process, last) in arrival.polled {
                 if self.process(&process).mark(last, now) {
                     self.dirty.insert(process);
@@ -205,7 +218,16 @@ impl Intake {
                 .entries
                 .push(Amendment::late(&gap, closed, numbers, now).entry());
         }
-        self.write(store, batch, now, told)
+        batch.state.extend(self.links.state());
+        told.records = vec![0; records.len()];
+        let mut told = self.write(store, batch, &records, now, told)?;
+        let links = self.links.settle(store, now)?;
+        if !links.entries.is_empty() {
+            let appended = store.append(&links, now)?;
+            told.appended += appended.positions.iter().flatten().count() as u64;
+            told.size = Some(appended.size);
+        }
+        Ok(told)
     }
 
     /// Time passes: numbers that stayed away too long become gaps.
@@ -241,7 +263,7 @@ impl Intake {
                 self.dirty.insert(process.clone());
             }
         }
-        self.write(store, batch, now, told)
+        self.write(store, batch, &[], now, told)
     }
 
     /// Numbers that have not come and are not declared yet.
@@ -254,6 +276,7 @@ impl Intake {
         &mut self,
         store: &mut Store,
         mut batch: Batch,
+        records: &[Range<usize>],
         now: Timestamp,
         mut told: Told,
     ) -> Result<Told, StoreError> {
@@ -267,37 +290,44 @@ impl Intake {
             return Ok(told);
         }
         let appended = store.append(&batch, now)?;
-        told.appended = appended
-            .positions
+        let new = |places: &[Result<u64, u64>]| places.iter().flatten().count() as u64;
+        told.appended = new(&appended.positions);
+        told.records = records
             .iter()
-            .filter(|place| place.is_ok())
-            .count() as u64;
+            .map(|range| new(&appended.positions[range.clone()]))
+            .collect();
         told.size = Some(appended.size);
         Ok(told)
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one transaction's worth of state"
+    )]
     fn event(
         &mut self,
         mut finding: Finding,
+        how: import::How,
+        store: &Store,
         now: Timestamp,
         batch: &mut Batch,
         late: &mut BTreeMap<String, (bool, Vec<u64>)>,
         told: &mut Told,
-    ) {
+    ) -> Result<(), StoreError> {
         if let Outcome::Counted(Counted::NotGoverned) = finding.outcome {
             // Other stages of a request carry the same testimonies: not evidence of anything.
             *told.events.entry(Counted::NotGoverned.label()).or_default() += 1;
-            return;
+            return Ok(());
         }
         if self.events.get(&short(&finding.id.0)).is_some() {
             *told.events.entry("redelivered").or_default() += 1;
-            return;
+            return Ok(());
         }
         self.events.put(short(&finding.id.0), ());
         for refused in &finding.refused {
             *told.testimonies.entry(refused.label()).or_default() += 1;
         }
-        if finding.our_hook_failed_open {
+        if finding.our_hook_failed_open && how == import::How::Live {
             self.failed_open(&finding, told);
         }
         let record = match &finding.outcome {
@@ -305,17 +335,30 @@ impl Intake {
             Outcome::Counted(_) => None,
         };
         let mut disputed = false;
+        let mut again = false;
         for sworn in &finding.sworn {
-            let bearer = Bearer {
-                event: finding.id,
-                record: record.clone(),
-            };
-            disputed |= self.elsewhere(sworn, bearer, now, batch);
+            if how != import::How::Derived {
+                let bearer = Bearer {
+                    event: finding.id,
+                    record: record.clone(),
+                };
+                disputed |= self.elsewhere(sworn, bearer, now, batch);
+            }
             if let Some(number) = sworn.testimony.number {
                 let process = &sworn.testimony.process;
-                let arrived = self
-                    .process(process)
-                    .insert(number, sworn.testimony.time, now);
+                let arrived = match how {
+                    import::How::Live => {
+                        self.process(process)
+                            .insert(number, sworn.testimony.time, now)
+                    }
+                    // A process that is older than the ledger and was never heard of is
+                    // none of ours to account for.
+                    _ => self
+                        .imported_process(process)
+                        .map_or(Arrived::Below, |seen| {
+                            seen.import(number, sworn.testimony.time)
+                        }),
+                };
                 match arrived {
                     Arrived::New => {
                         self.dirty.insert(process.clone());
@@ -323,7 +366,7 @@ impl Intake {
                     // Numbers and records are written together. So a number that is here
                     // although this event's record is not came in another event; and if
                     // the record is here too, the ledger drops this second one.
-                    Arrived::Again => disputed = true,
+                    Arrived::Again => again = true,
                     Arrived::Below => {}
                     Arrived::Late { gap, closed } => {
                         self.dirty.insert(process.clone());
@@ -335,6 +378,7 @@ impl Intake {
             }
             *told.testimonies.entry("verified").or_default() += 1;
         }
+        disputed |= again && self.links.is_another(&finding, how, store)?;
         match finding.outcome {
             Outcome::Counted(counted) => {
                 *told.events.entry(counted.label()).or_default() += 1;
@@ -348,9 +392,11 @@ impl Intake {
                     *told.testimonies.entry("disputed").or_default() += 1;
                     record.public.testimony = TestimonyState::Disputed;
                 }
+                self.links.note(record, &finding.sworn, finding.time);
                 batch.entries.push(entry(record));
             }
         }
+        Ok(())
     }
 
     /// True if another event brought this testimony before. Its record is amended.
@@ -393,6 +439,12 @@ impl Intake {
         })
     }
 
+    /// The numbers of a process that an import speaks of.
+    fn imported_process(&mut self, process: &Process) -> Option<&mut Seen> {
+        let known = self.numbers.contains_key(process) || process.started >= self.began;
+        known.then(|| self.process(process))
+    }
+
     fn failed_open(&mut self, finding: &Finding, told: &mut Told) {
         let timeout = match &finding.outcome {
             Outcome::Record(record) => record.public.code == 504,
@@ -432,7 +484,8 @@ fn process_of(key: &str) -> Option<Process> {
     })
 }
 
-fn verdict_name(verdict: Verdict) -> &'static str {
+/// As in metrics and import reports.
+pub(crate) fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Denied => "denied",
         Verdict::Unavailable => "unavailable",

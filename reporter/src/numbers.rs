@@ -16,6 +16,9 @@ const MAX_LOST: usize = 1024;
 const MAX_HOLES_APART: usize = 64;
 /// Polls kept while they wait; one each 10 s covers waits of 20 minutes.
 const MAX_MARKS: usize = 128;
+/// In place of the time at which a hole was noticed: only an import has shown what lies
+/// behind it. An import of some files is no evidence that the others hold nothing.
+const UNHEARD: i64 = i64::MAX;
 
 /// Numbers `first..=last`, all of which came or were declared missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +30,8 @@ struct Run {
     first_time: i64,
     #[serde(rename = "lt")]
     last_time: i64,
-    /// When the hole before this run was first noticed (milliseconds, our clock).
+    /// When the hole before this run was first noticed (milliseconds, our clock), or
+    /// [`UNHEARD`].
     #[serde(rename = "n")]
     noticed: i64,
 }
@@ -121,6 +125,48 @@ impl Seen {
         if number < floor {
             return Arrived::Below;
         }
+        self.heard(number, now);
+        self.take(number, sworn, now.as_millisecond())
+    }
+
+    /// Take one number that an import brings. It closes holes and declared gaps; a hole
+    /// that nothing but imports shows is not missed, until the process is heard of again.
+    pub fn import(&mut self, number: u64, sworn: Timestamp) -> Arrived {
+        // Without a first number of its own the process is older than the ledger.
+        let Some(floor) = self.floor else {
+            return Arrived::Below;
+        };
+        if number < floor {
+            return Arrived::Below;
+        }
+        // What the witness itself told of is waited for, whoever brings it.
+        let told = self.marks.iter().filter(|mark| mark.last >= number);
+        let noticed = told.map(|mark| mark.at).min().unwrap_or(UNHEARD);
+        if self.runs.len() >= MAX_RUNS && !self.touches(number) {
+            // Not remembered: a second time it looks new, which harms nothing.
+            return Arrived::New;
+        }
+        self.take(number, sworn, noticed)
+    }
+
+    /// True if `number` lies in a run or beside one.
+    fn touches(&self, number: u64) -> bool {
+        let near = self.runs.partition_point(|run| run.last + 1 < number);
+        self.runs
+            .get(near)
+            .is_some_and(|run| run.first <= number + 1)
+    }
+
+    /// The process itself has got to `number`: what is missing below it is missed.
+    fn heard(&mut self, number: u64, now: Timestamp) {
+        for run in self.runs.iter_mut().rev() {
+            if run.noticed == UNHEARD && run.first <= number {
+                run.noticed = now.as_millisecond();
+            }
+        }
+    }
+
+    fn take(&mut self, number: u64, sworn: Timestamp, noticed: i64) -> Arrived {
         let next = self.runs.partition_point(|run| run.last < number);
         if self.runs.get(next).is_some_and(|run| run.first <= number) {
             return self.reopen(number);
@@ -147,10 +193,7 @@ impl Seen {
             }
             (false, false) => {
                 // Inside a known hole both halves are as old as the hole was.
-                let noticed = self
-                    .runs
-                    .get(next)
-                    .map_or(now.as_millisecond(), |right| right.noticed);
+                let noticed = self.runs.get(next).map_or(noticed, |right| right.noticed);
                 let run = Run {
                     first: number,
                     last: number,
@@ -204,6 +247,7 @@ impl Seen {
             // Keep the oldest ones: they fall due first.
             self.marks.pop();
         }
+        self.heard(last, now);
         self.marks.push(Mark {
             last,
             at: now.as_millisecond(),
@@ -224,7 +268,8 @@ impl Seen {
         let mut expected = self.floor.unwrap_or(1);
         for (index, run) in self.runs.drain(..).enumerate() {
             let open = run.first > expected;
-            let due = open && (run.noticed <= limit || index < forced);
+            let unheard = run.noticed == UNHEARD;
+            let due = open && !unheard && (run.noticed <= limit || index < forced);
             if due {
                 let range = (expected, run.first - 1);
                 holes.push(Hole {
@@ -298,21 +343,23 @@ impl Seen {
     /// True if holes or unanswered polls are waiting.
     #[must_use]
     pub fn waiting(&self) -> bool {
-        !self.marks.is_empty()
-            || self.runs.len() > 1
-            || matches!((self.runs.first(), self.floor), (Some(run), Some(floor)) if run.first > floor)
+        !self.marks.is_empty() || self.holes().next().is_some()
+    }
+
+    /// Runs with a hole before them that is missed, and how long that is.
+    fn holes(&self) -> impl Iterator<Item = u64> {
+        let mut expected = self.floor.unwrap_or(1);
+        self.runs.iter().filter_map(move |run| {
+            let missing = run.first.saturating_sub(expected);
+            expected = run.last + 1;
+            (missing > 0 && run.noticed != UNHEARD).then_some(missing)
+        })
     }
 
     /// Numbers that have not come and are not declared yet.
     #[must_use]
     pub fn missing(&self) -> u64 {
-        let mut expected = self.floor.unwrap_or(1);
-        let mut missing = 0;
-        for run in &self.runs {
-            missing += run.first.saturating_sub(expected);
-            expected = run.last + 1;
-        }
-        missing
+        self.holes().sum()
     }
 }
 

@@ -68,6 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         runtime: tokio::runtime::Handle::current(),
     };
     let catching_up = files::files(&arguments, &shared, &health, &stopped, &mut tasks).await?;
+    let importing = (Arc::clone(&court), writer.clone());
     audit::audit(&arguments, court, &writer, &metrics, &stopped, &mut tasks).await?;
     if let Some(witnesses) = witnesses {
         tasks.spawn("asking witnesses", witnesses.poll(writer.clone()));
@@ -78,6 +79,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &place,
         callers,
         verifier_key,
+        importing.0,
+        importing.1,
         &metrics,
         &stopped,
         &mut tasks,

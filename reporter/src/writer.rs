@@ -9,7 +9,7 @@
 //! | committed | nothing |
 
 use crate::health::Part;
-use crate::intake::{Arrival, Intake};
+use crate::intake::{Arrival, Intake, Told};
 use crate::metrics::Metrics;
 use docket_ledger::store::{Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +29,7 @@ const REOPEN: Duration = Duration::from_secs(1);
 pub struct Unavailable;
 
 enum Message {
-    Arrival(Box<Arrival>, oneshot::Sender<Result<(), Unavailable>>),
+    Arrival(Box<Arrival>, oneshot::Sender<Result<u64, Unavailable>>),
     State(
         String,
         oneshot::Sender<Result<Option<Vec<u8>>, Unavailable>>,
@@ -116,6 +116,14 @@ impl Writer {
     /// # Errors
     /// Nothing of it was kept.
     pub async fn commit(&self, arrival: Arrival) -> Result<(), Unavailable> {
+        self.commit_counting(arrival).await.map(drop)
+    }
+
+    /// The same; how many of its events made a record that was not there before.
+    ///
+    /// # Errors
+    /// Nothing of it was kept.
+    pub async fn commit_counting(&self, arrival: Arrival) -> Result<u64, Unavailable> {
         let (done, answer) = oneshot::channel();
         let message = Message::Arrival(Box::new(arrival), done);
         self.messages.send(message).await.map_err(|_| Unavailable)?;
@@ -132,7 +140,7 @@ impl Writer {
         self.messages
             .blocking_send(message)
             .map_err(|_| Unavailable)?;
-        answer.blocking_recv().map_err(|_| Unavailable)?
+        answer.blocking_recv().map_err(|_| Unavailable)?.map(drop)
     }
 
     /// One state row.
@@ -187,8 +195,9 @@ impl Thread {
             }
             if !arrivals.is_empty() {
                 let result = self.commit(arrivals);
-                for done in callers {
-                    let _ = done.send(result);
+                for (index, done) in callers.into_iter().enumerate() {
+                    let records = result.as_ref().map(|told| told.records[index]);
+                    let _ = done.send(records.map_err(|&error| error));
                 }
             }
             if tick {
@@ -206,7 +215,7 @@ impl Thread {
         })
     }
 
-    fn commit(&mut self, arrivals: Vec<Arrival>) -> Result<(), Unavailable> {
+    fn commit(&mut self, arrivals: Vec<Arrival>) -> Result<Told, Unavailable> {
         let began = Instant::now();
         let (store, intake) = self.store()?;
         let committed = intake.commit(store, arrivals, Timestamp::now());
@@ -227,14 +236,14 @@ impl Thread {
         let _ = self.settle(ticked);
     }
 
-    fn settle(&mut self, done: Result<crate::intake::Told, StoreError>) -> Result<(), Unavailable> {
+    fn settle(&mut self, done: Result<Told, StoreError>) -> Result<Told, Unavailable> {
         match done {
             Ok(told) => {
                 self.metrics.told(&told);
                 if let Some(size) = told.size {
                     self.size.send_replace(size);
                 }
-                Ok(())
+                Ok(told)
             }
             Err(error) => {
                 self.failed(&error);

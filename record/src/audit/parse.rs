@@ -232,6 +232,7 @@ pub(super) fn event(bytes: &[u8]) -> Result<AuditEvent, ParseError> {
         stage_timestamp: wire.stage_timestamp,
         annotations: wire.annotations.kept,
         other_annotations: wire.annotations.others,
+        derived: None,
     })
 }
 

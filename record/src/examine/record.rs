@@ -52,6 +52,9 @@ impl<'a> Case<'a> {
         }
         let testimony = self.testimony_state(object);
         self.note_testimonies(&mut notes);
+        if let Some(derived) = &event.derived {
+            notes.push(derived.lacks.to_owned());
+        }
         if object.name.whole.is_some() {
             notes.push("the object's name was too long to keep whole".to_owned());
         }
@@ -89,6 +92,10 @@ impl<'a> Case<'a> {
             testimony,
             passes: self.passes(),
             source: self.bench.source.to_owned(),
+            derived: event
+                .derived
+                .map(|derived| derived.shape.to_owned())
+                .unwrap_or_default(),
             notes,
         };
         let personal = Personal {
@@ -104,6 +111,7 @@ impl<'a> Case<'a> {
                 .unwrap_or_default(),
             messages,
             event: event.kept(),
+            importer: String::new(),
         };
         Record {
             id: self.id,

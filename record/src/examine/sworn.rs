@@ -3,7 +3,7 @@
 use super::{Bench, Refused, Sworn};
 use crate::audit::{AuditEvent, sha256};
 use crate::testimony::{Bound, COLLECTION, FINAL, Testimony, WITNESS};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// All annotations under our hooks' names: those that hold, by (time, number), and why
 /// the others do not.
@@ -79,10 +79,19 @@ fn testimony(
     }
 }
 
+/// A request is answered within this time. An export may give its beginning, its end or
+/// the time of the log's own taking for the one time that it has.
+const EXPORT_SLACK: SignedDuration = SignedDuration::from_secs(65);
+
 fn in_window(event: &AuditEvent, bench: &Bench<'_>, stage: Timestamp, time: Timestamp) -> bool {
-    let tolerance = bench.config.clock_tolerance;
+    let mut tolerance = bench.config.clock_tolerance;
     // Without a readable beginning only the end bounds it.
-    let received = event.request_received.parse().unwrap_or(Timestamp::MIN);
+    let mut beginning = Timestamp::MIN;
+    if event.derived.is_some() {
+        tolerance = tolerance.saturating_add(EXPORT_SLACK);
+        beginning = stage;
+    }
+    let received = event.request_received.parse().unwrap_or(beginning);
     let earliest = received.checked_sub(tolerance).unwrap_or(Timestamp::MIN);
     let latest = stage.checked_add(tolerance).unwrap_or(Timestamp::MAX);
     (earliest..=latest).contains(&time)

@@ -2,7 +2,7 @@
 //!
 //! A bearer token is shown to the API server (TokenReview); then it is asked whether that
 //! user may `get denials.docket.a5c.ai` (SubjectAccessReview): cluster-wide, else
-//! namespace by namespace. Answers are believed for seconds ([`Patience`]), so that a
+//! namespace by namespace; to import, `create`, cluster-wide. Answers are believed for seconds ([`Patience`]), so that a
 //! permission that is taken away is gone within half a minute.
 
 use super::Callers;
@@ -56,6 +56,23 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 
 type Digest = [u8; 32];
 
+/// What may be done with denials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Verb {
+    Get,
+    /// Put them on record: imports.
+    Create,
+}
+
+impl Verb {
+    const fn name(self) -> &'static str {
+        match self {
+            Verb::Get => "get",
+            Verb::Create => "create",
+        }
+    }
+}
+
 /// Somebody whose token is good.
 #[derive(Clone)]
 pub(super) enum Caller {
@@ -70,7 +87,7 @@ pub(super) struct Gate {
     callers: Callers,
     tokens: Cache<Digest, Caller>,
     bad_tokens: Cache<Digest, ()>,
-    access: Cache<(Digest, Option<String>), bool>,
+    access: Cache<(Digest, Verb, Option<String>), bool>,
 }
 
 impl Gate {
@@ -172,6 +189,23 @@ impl Gate {
         self.may(caller, None).await
     }
 
+    /// May the caller put events on record? That is a permission of the whole cluster:
+    /// an export holds every namespace. Returns the caller's name.
+    pub(super) async fn importer<'a>(&self, caller: &'a Caller) -> Result<&'a str, Refusal> {
+        let Caller::User { user, .. } = caller else {
+            return Err(Refusal::forbidden(
+                "a recorded day is shown here; nothing can be imported into it",
+            ));
+        };
+        if self.allowed(caller, Verb::Create, None).await? {
+            return Ok(user.username.as_deref().unwrap_or_default());
+        }
+        Err(Refusal::forbidden(
+            "you may not import: you lack `create denials.docket.a5c.ai` in the cluster \
+             (a ClusterRoleBinding to docket-importer gives it)",
+        ))
+    }
+
     /// The namespaces with records that the caller may read. With none of them, some
     /// other namespace must be allowed: "nothing" is no answer for those who may ask nothing.
     async fn own_namespaces(
@@ -226,15 +260,24 @@ impl Gate {
     }
 
     async fn may(&self, caller: &Caller, namespace: Option<&str>) -> Result<bool, Refusal> {
+        self.allowed(caller, Verb::Get, namespace).await
+    }
+
+    async fn allowed(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal> {
         let (Callers::Cluster(client), Caller::User { user, digest }) = (&self.callers, caller)
         else {
             return Ok(matches!(caller, Caller::Replay));
         };
-        let key = (*digest, namespace.map(str::to_owned));
+        let key = (*digest, verb, namespace.map(str::to_owned));
         if let Some(known) = self.access.get(&key) {
             return Ok(known);
         }
-        let allowed = ask(client, user, namespace).await?;
+        let allowed = ask(client, user, verb, namespace).await?;
         self.access.insert(key, allowed);
         Ok(allowed)
     }
@@ -303,6 +346,7 @@ async fn review(client: &kube::Client, token: &str) -> Result<Option<Caller>, Re
 async fn ask(
     client: &kube::Client,
     user: &UserInfo,
+    verb: Verb,
     namespace: Option<&str>,
 ) -> Result<bool, Refusal> {
     let review = SubjectAccessReview {
@@ -315,7 +359,7 @@ async fn ask(
                 group: Some("docket.a5c.ai".into()),
                 version: Some("*".into()),
                 resource: Some("denials".into()),
-                verb: Some("get".into()),
+                verb: Some(verb.name().into()),
                 namespace: namespace.map(str::to_owned),
                 ..ResourceAttributes::default()
             }),

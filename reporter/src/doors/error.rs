@@ -49,6 +49,11 @@ impl Refusal {
         )
     }
 
+    /// 413: more than one request may bring.
+    pub(super) fn too_large(message: &str) -> Refusal {
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
     /// 503: try again; the cause is logged here, once.
     pub(super) fn unavailable(message: &str, cause: &dyn std::error::Error) -> Refusal {
         tracing::warn!(cause = %chain(cause), "{message}");

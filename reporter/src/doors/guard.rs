@@ -6,7 +6,7 @@ use super::error::Refusal;
 use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::Instant;
 
 /// No answer is kept by anyone, framed, sniffed or run.
@@ -37,9 +37,7 @@ pub(super) async fn guard(Shared(state): Shared<State>, request: Request, next: 
     // The pattern, not the path: paths hold ids and queries hold names.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = answer(&state, request, next).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, value);
-    }
+    dress(&mut response);
     tracing::debug!(
         %method,
         route = route.as_ref().map_or("", MatchedPath::as_str),
@@ -50,14 +48,19 @@ pub(super) async fn guard(Shared(state): Shared<State>, request: Request, next: 
     response
 }
 
+/// Puts the headers on.
+pub(super) fn dress(response: &mut Response) {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, value);
+    }
+}
+
 async fn answer(state: &State, request: Request, next: Next) -> Response {
     if !hyper::body::Body::is_end_stream(request.body()) {
         return Refusal::bad_request("body: none is allowed").into_response();
     }
-    if let Some(name) = impersonation(&request) {
-        // To answer with the front end's own scope would show its users too much.
-        let message = format!("{name}: impersonation is not supported; send the user's own token");
-        return Refusal::bad_request(message).into_response();
+    if let Some(refusal) = impersonation(request.headers()) {
+        return refusal.into_response();
     }
     let Ok(_permit) = state.inner.at_once.clone().try_acquire_owned() else {
         return Refusal::busy("too many requests at once; try again").into_response();
@@ -71,10 +74,13 @@ async fn answer(state: &State, request: Request, next: Next) -> Response {
     }
 }
 
-fn impersonation(request: &Request) -> Option<&str> {
-    request
-        .headers()
+/// To answer with a front end's own scope would show its users too much.
+pub(super) fn impersonation(headers: &HeaderMap) -> Option<Refusal> {
+    let name = headers
         .keys()
         .map(HeaderName::as_str)
-        .find(|name| name.starts_with("impersonate-"))
+        .find(|name| name.starts_with("impersonate-"))?;
+    Some(Refusal::bad_request(format!(
+        "{name}: impersonation is not supported; send the user's own token"
+    )))
 }

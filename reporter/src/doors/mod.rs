@@ -6,6 +6,8 @@
 //!                     └ orgs (which namespaces are an org's)       ledger::query
 //! ```
 //!
+//! One door leads the other way: [`import`](self::import) takes events that people bring.
+//!
 //! Every question goes through [`read::Records`], whose methods take the caller's
 //! [`read::Scope`] as their first argument: totals, ids, parts and cursors included.
 
@@ -13,6 +15,7 @@ mod auth;
 mod cursor;
 mod error;
 mod guard;
+mod import;
 mod item;
 mod orgs;
 mod params;
@@ -22,6 +25,7 @@ mod rest;
 mod tests;
 
 pub use auth::Patience;
+pub use import::Import;
 pub use item::{Item, Shown};
 
 use auth::Gate;
@@ -67,6 +71,8 @@ pub struct Settings {
     pub time_limit: Duration,
     /// How long answers about callers are believed.
     pub patience: Patience,
+    /// Where imported events go; `None`: nothing is taken.
+    pub import: Option<Import>,
 }
 
 impl Settings {
@@ -85,6 +91,7 @@ impl Settings {
             at_once: 64,
             time_limit: Duration::from_secs(10),
             patience: Patience::default(),
+            import: None,
         }
     }
 }
@@ -103,6 +110,7 @@ struct Inner {
     replay: bool,
     at_once: Arc<tokio::sync::Semaphore>,
     time_limit: Duration,
+    import: Option<Import>,
 }
 
 impl State {
@@ -120,6 +128,7 @@ impl State {
                 replay,
                 at_once: Arc::new(tokio::sync::Semaphore::new(settings.at_once)),
                 time_limit: settings.time_limit,
+                import: settings.import,
             }),
         }
     }
@@ -127,5 +136,5 @@ impl State {
 
 /// The REST API, to be served over TLS.
 pub fn router(state: State) -> axum::Router {
-    rest::router(state)
+    rest::router(state.clone()).merge(import::router(state))
 }

@@ -1,5 +1,7 @@
 //! The core against a real store, with events in the API server's form.
 
+mod imports;
+
 use super::*;
 use crate::events::{self, CLUSTER, Day};
 use crate::sources::Court;

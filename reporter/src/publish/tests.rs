@@ -39,6 +39,7 @@ fn public() -> Public {
         testimony: TestimonyState::Verified,
         passes: 1,
         source: "api".into(),
+        derived: String::new(),
         notes: Vec::new(),
     }
 }
@@ -58,6 +59,7 @@ fn personal(message: &str, uid: &str) -> Personal {
         text: String::new(),
         messages: vec![message.into()],
         event: json!({}),
+        importer: String::new(),
     }
 }
 

@@ -8,11 +8,14 @@ use crate::doors;
 use crate::health::{self, Health};
 use crate::metrics::Metrics;
 use crate::serve::Bound;
+use crate::sources::Court;
 use crate::tls::ServerFiles;
+use crate::writer::Writer;
 use anyhow::Result;
 use prometheus_client::registry::Registry;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Health and metrics, there before anything that can fail to start.
@@ -39,11 +42,17 @@ pub(super) async fn admin(
     Ok(())
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts that the doors are made of"
+)]
 pub(super) async fn reading(
     arguments: &Arguments,
     place: &Place,
     callers: doors::Callers,
     verifier_key: String,
+    court: Arc<Court>,
+    writer: Writer,
     metrics: &Metrics,
     stopped: &watch::Receiver<bool>,
     tasks: &mut Tasks,
@@ -82,7 +91,10 @@ pub(super) async fn reading(
         out.flush()?;
     }
     let names = &arguments.names;
+    let live = arguments.replay.is_none();
+    let import = live.then(|| doors::Import::new(court, writer, metrics.clone()));
     let settings = doors::Settings {
+        import,
         krate_group: names.krate_group.clone(),
         label_prefix: names.label_prefix.clone(),
         org_namespace_prefix: names.org_namespace_prefix.clone(),

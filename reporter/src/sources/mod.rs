@@ -2,9 +2,10 @@
 //!
 //! A source turns bytes into an [`Arrival`]: it filters, examines, puts aside what can't
 //! be read, and asks the witness which object of a collection was denied. Deciding and
-//! writing is the intake's.
+//! writing is the intake's. What people bring ([`import`]) is read by the same code.
 
 pub mod file;
+pub mod import;
 pub mod quarantine;
 pub mod rotation;
 pub mod webhook;

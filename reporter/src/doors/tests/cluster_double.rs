@@ -16,6 +16,8 @@ pub struct Cluster {
     pub tokens: BTreeMap<String, String>,
     /// (user, namespace) that may `get denials.docket.a5c.ai`; `*`: the whole cluster.
     pub may: BTreeSet<(String, String)>,
+    /// Users that may `create denials.docket.a5c.ai` in the cluster.
+    pub importers: BTreeSet<String>,
     /// Namespace to its org label, or empty.
     pub namespaces: BTreeMap<String, String>,
     pub organizations: Vec<Value>,
@@ -114,7 +116,8 @@ impl Cluster {
         let asked = &spec["resourceAttributes"];
         assert_eq!(asked["group"], "docket.a5c.ai");
         assert_eq!(asked["resource"], "denials");
-        assert_eq!(asked["verb"], "get");
+        let create = asked["verb"] == "create";
+        assert!(create || asked["verb"] == "get", "{asked}");
         assert_eq!(
             spec["groups"],
             json!(["system:authenticated"]),
@@ -122,8 +125,13 @@ impl Cluster {
         );
         let user = spec["user"].as_str().unwrap().to_owned();
         let namespace = asked["namespace"].as_str().unwrap_or_default();
-        let allowed = self.may.contains(&(user.clone(), "*".to_owned()))
-            || (!namespace.is_empty() && self.may.contains(&(user, namespace.to_owned())));
+        let allowed = if create {
+            assert!(asked["namespace"].is_null(), "imports are of the cluster");
+            self.importers.contains(&user)
+        } else {
+            self.may.contains(&(user.clone(), "*".to_owned()))
+                || (!namespace.is_empty() && self.may.contains(&(user, namespace.to_owned())))
+        };
         json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
             "metadata": {}, "spec": spec, "status": { "allowed": allowed }

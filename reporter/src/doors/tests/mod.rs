@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster_double;
+mod importing;
 mod reading;
 mod shape;
 mod world;

@@ -1,0 +1,164 @@
+//! `POST /import`: events that people bring, from files and from clouds.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | all of the chunk is committed; the body says what was in it |
+//! | 400 | a parameter is wrong, or the body broke off |
+//! | 401, 403 | no good token; no `create denials` in the cluster |
+//! | 413 | more than 64 MiB in one request |
+//! | 503, `Retry-After` | other imports are at work, or the ledger takes nothing now |
+//!
+//! It shares the ledger's one writer with `/audit`, never its places: [`AT_ONCE`] chunks
+//! are worked on at a time, so a dozen imports can't keep a live batch waiting for longer
+//! than that many transactions.
+
+use super::State;
+use super::error::Refusal;
+use super::guard::{dress, impersonation};
+use crate::metrics::Metrics;
+use crate::sources::import::{Report, SOURCE};
+use crate::sources::{Court, LONGEST};
+use crate::writer::Writer;
+use axum::body::Body;
+use axum::extract::{Query, State as Shared};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use bytes::Bytes;
+use docket_record::import::Format;
+use http::HeaderMap;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Chunks in memory at a time.
+const AT_ONCE: usize = 2;
+/// For one chunk to arrive.
+const BODY: Duration = Duration::from_secs(60);
+/// Longest body; one record may be as long.
+pub(super) const LARGEST: usize = LONGEST + 1024;
+
+/// Where imported events go.
+#[derive(Clone)]
+pub struct Import {
+    court: Arc<Court>,
+    writer: Writer,
+    metrics: Metrics,
+    places: Arc<Semaphore>,
+}
+
+impl Import {
+    pub(crate) fn new(court: Arc<Court>, writer: Writer, metrics: Metrics) -> Import {
+        Import {
+            court,
+            writer,
+            metrics,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+/// What became of a chunk.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    #[serde(flatten)]
+    report: Report,
+    /// Records that were not in the ledger before.
+    new: u64,
+}
+
+pub(super) fn router(state: State) -> Router {
+    Router::new()
+        .route("/import", post(import))
+        .with_state(state)
+}
+
+async fn import(
+    Shared(state): Shared<State>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let mut response = match take(&state, &query, &headers, body).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(refusal) => refusal.into_response(),
+    };
+    dress(&mut response);
+    response
+}
+
+async fn take(
+    state: &State,
+    query: &[(String, String)],
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Answer, Refusal> {
+    if let Some(refusal) = impersonation(headers) {
+        return Err(refusal);
+    }
+    let gate = &state.inner.gate;
+    let caller = gate.caller(headers).await?;
+    let importer = gate.importer(&caller).await?;
+    let format = format(query)?;
+    let import = state
+        .inner
+        .import
+        .as_ref()
+        .ok_or_else(|| Refusal::not_found("nothing can be imported here"))?;
+    let Ok(_place) = import.places.try_acquire() else {
+        import.metrics.batch(SOURCE, "busy");
+        return Err(Refusal::busy("other imports are at work; try again"));
+    };
+    let body = receive(body).await?;
+    let (court, importer) = (Arc::clone(&import.court), importer.to_owned());
+    let read = move || court.import(&body, format, &importer, Timestamp::now());
+    let (arrival, report) = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| Refusal::unavailable("the chunk could not be read", &error))?;
+    match import.writer.commit_counting(arrival).await {
+        Ok(new) => {
+            import.metrics.batch(SOURCE, "committed");
+            Ok(Answer { report, new })
+        }
+        Err(error) => {
+            import.metrics.batch(SOURCE, "unavailable");
+            Err(Refusal::unavailable(
+                "the ledger takes nothing at the moment; try again",
+                &error,
+            ))
+        }
+    }
+}
+
+fn format(query: &[(String, String)]) -> Result<Option<Format>, Refusal> {
+    let mut format = None;
+    for (name, value) in query {
+        let known = Format::from_name(value).filter(|_| name == "format" && format.is_none());
+        if known.is_none() {
+            let names = Format::ALL.map(Format::name).join(", ");
+            return Err(Refusal::bad_request(format!(
+                "format: must be one of {names}, given once; no other parameter is known"
+            )));
+        }
+        format = known;
+    }
+    Ok(format)
+}
+
+async fn receive(body: Body) -> Result<Bytes, Refusal> {
+    let body = Limited::new(body, LARGEST).collect();
+    match tokio::time::timeout(BODY, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large(
+            "body: at most 64 MiB in one request; send the file in parts, at line breaks",
+        )),
+        Ok(Err(_)) => Err(Refusal::bad_request("body: it broke off")),
+        Err(_) => Err(Refusal::bad_request(
+            "body: it did not arrive within 60 s; send less at a time",
+        )),
+    }
+}
