@@ -2,7 +2,7 @@
 //! costs what it shows and not what the ledger holds.
 
 use crate::entry::Class;
-use crate::query::Filter;
+use crate::query::{Filter, Latest};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -101,6 +101,39 @@ impl Selection {
         statement
             .query_map(binds, |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()
+    }
+
+    /// The latest of each series and name among the newest `look`; and, if there are more
+    /// than those, the time of the oldest that was looked at.
+    pub fn latest(
+        &self,
+        connection: &Connection,
+        look: u32,
+    ) -> rusqlite::Result<(Vec<Latest>, Option<i64>)> {
+        let distinct = if self.repeats { "DISTINCT " } else { "" };
+        let time = if self.repeats { "a.time" } else { "r.time" };
+        // The bare columns beside max() are those of the row that has it (sqlite.org,
+        // "Bare columns in an aggregate query").
+        let sql = format!(
+            "SELECT max(time), position, count(*), min(time) FROM (SELECT {distinct}\
+             {time} AS time, r.position AS position, r.series AS series, r.name AS name {} \
+             ORDER BY {time} DESC LIMIT {look}) GROUP BY series, name",
+            self.sql
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(rusqlite::params_from_iter(&self.binds), |row| {
+            let (position, count): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(Latest {
+                time: row.get(0)?,
+                position: position.cast_unsigned(),
+                count: count.cast_unsigned(),
+                first: row.get(3)?,
+            })
+        })?;
+        let found = rows.collect::<Result<Vec<_>, _>>()?;
+        let looked: u64 = found.iter().map(|latest| latest.count).sum();
+        let oldest = found.iter().map(|latest| latest.first).min();
+        Ok((found, oldest.filter(|_| looked >= u64::from(look))))
     }
 
     pub fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {

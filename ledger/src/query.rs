@@ -2,6 +2,7 @@
 
 mod entry;
 mod gaps;
+mod latest;
 mod list;
 mod proof;
 mod series;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use entry::Row;
 pub use gaps::GapRow;
+pub use latest::{Latest, Latests};
 pub use list::{Filter, Page};
 pub use proof::SaltedPart;
 pub use series::SeriesRow;

@@ -23,6 +23,7 @@ pub mod import;
 pub mod krate;
 pub mod policies;
 pub mod redact;
+pub mod report;
 pub mod review;
 mod scan;
 pub mod testimony;

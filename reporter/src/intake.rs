@@ -13,6 +13,7 @@ mod import;
 
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
+use crate::objects::Objects;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Store, StoreError};
 use docket_record::denial::{DenialId, Record, TestimonyState, Verdict};
@@ -124,6 +125,7 @@ pub struct Intake {
     testimonies: Recent<Bearer>,
     failed_open: VecDeque<Timestamp>,
     links: import::Links,
+    objects: Objects,
 }
 
 impl Intake {
@@ -170,7 +172,14 @@ impl Intake {
             testimonies: Recent::new(),
             failed_open: VecDeque::new(),
             links: import::Links::load(store)?,
+            objects: Objects::default(),
         })
+    }
+
+    /// Share what is remembered of objects.
+    #[must_use]
+    pub fn remembering(self, objects: Objects) -> Intake {
+        Intake { objects, ..self }
     }
 
     /// Decide and write: when this returns, all of it is durable.
@@ -379,6 +388,9 @@ impl Intake {
             *told.testimonies.entry("verified").or_default() += 1;
         }
         disputed |= again && self.links.is_another(&finding, how, store)?;
+        if let Some(write) = finding.write.take() {
+            self.objects.wrote(write);
+        }
         match finding.outcome {
             Outcome::Counted(counted) => {
                 *told.events.entry(counted.label()).or_default() += 1;

@@ -38,6 +38,11 @@ pub struct Metrics {
     pub bad_policies: Counter,
     /// Policies known.
     pub policies: Gauge,
+    /// Reports that could not be read.
+    pub bad_reports: Counter,
+    reports: Gauge,
+    report_results: Gauge,
+    report_results_left_out: Gauge,
     published: Counters<1>,
     witness: Counters<1>,
     file_behind: Family<Labels<1>, Gauge>,
@@ -63,6 +68,10 @@ impl Metrics {
             watch_errors: Family::default(),
             bad_policies: Counter::default(),
             policies: Gauge::default(),
+            bad_reports: Counter::default(),
+            reports: Gauge::default(),
+            report_results: Gauge::default(),
+            report_results_left_out: Gauge::default(),
             published: Family::default(),
             witness: Family::default(),
             file_behind: Family::default(),
@@ -129,6 +138,22 @@ impl Metrics {
         );
         all.register("policies", "Policies known", m.policies.clone());
         all.register(
+            "unreadable_reports",
+            "Policy reports skipped",
+            m.bad_reports.clone(),
+        );
+        all.register("reports", "Policy reports known", m.reports.clone());
+        all.register(
+            "report_results",
+            "Violations and excepted results of reports that are kept",
+            m.report_results.clone(),
+        );
+        all.register(
+            "report_results_left_out",
+            "Those of existing reports that are not kept: there is no room",
+            m.report_results_left_out.clone(),
+        );
+        all.register(
             "kubernetes_events",
             "Events by what became of them",
             m.published.clone(),
@@ -190,6 +215,15 @@ impl Metrics {
         self.watch_errors
             .get_or_create(&[("kind", kind.to_owned().into())])
             .inc();
+    }
+
+    /// What is known of reports, and what there was no room for.
+    pub fn reports(&self, reports: usize, results: usize, left_out: u64) {
+        self.reports.set(i64::try_from(reports).unwrap_or(i64::MAX));
+        self.report_results
+            .set(i64::try_from(results).unwrap_or(i64::MAX));
+        self.report_results_left_out
+            .set(i64::try_from(left_out).unwrap_or(i64::MAX));
     }
 
     /// What became of one Kubernetes Event.

@@ -13,8 +13,10 @@ mod reading;
 mod tasks;
 
 use crate::args::Arguments;
+use crate::doors;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::reports::Reports;
 use crate::sources::file::Shared;
 use crate::tls::{Server, ServerFiles};
 use crate::writer::Started;
@@ -36,6 +38,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 
     let store_part = health.part("ledger", "it is being opened");
     let policies_part = health.part("policies", "not asked yet");
+    let reports_part = health.part("reports", "not asked yet");
     let keys_part = health.part("macKeys", "not read yet");
     reading::admin(
         &arguments, &health, registry, &metrics, &stopped, &mut tasks,
@@ -47,9 +50,15 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         writer,
         mut end,
         verifier_key,
+        objects,
     } = place::ledger(&arguments, &place, &metrics, store_part)?;
     let court = court::court(&arguments, &place, &metrics, keys_part, &mut tasks)?;
     let witnesses = court.witnesses.clone();
+    let known = doors::Known {
+        reports: Reports::default(),
+        policies: Arc::clone(&court.policies),
+        objects,
+    };
     let callers = callers::callers(
         &arguments,
         &place,
@@ -60,6 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &mut tasks,
     )
     .await?;
+    callers::reports(&callers, &known.reports, &metrics, reports_part, &mut tasks);
 
     let shared = Shared {
         court: Arc::clone(&court),
@@ -78,6 +88,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &arguments,
         &place,
         callers,
+        known,
         verifier_key,
         importing.0,
         importing.1,

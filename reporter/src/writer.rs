@@ -11,6 +11,7 @@
 use crate::health::Part;
 use crate::intake::{Arrival, Intake, Told};
 use crate::metrics::Metrics;
+use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use std::time::{Duration, Instant};
@@ -52,6 +53,8 @@ pub struct Started {
     pub end: oneshot::Receiver<()>,
     /// The public key of the ledger's checkpoints.
     pub verifier_key: String,
+    /// What the core remembers of objects that were written.
+    pub objects: Objects,
 }
 
 /// Opens the store, again after a failure.
@@ -65,6 +68,7 @@ struct Thread {
     size: watch::Sender<u64>,
     held: Option<(Store, Intake)>,
     tried: Option<Instant>,
+    objects: Objects,
 }
 
 impl Writer {
@@ -80,7 +84,9 @@ impl Writer {
     ) -> anyhow::Result<Started> {
         let mut store = open()?;
         let verifier_key = store.verifier_key();
+        let objects = Objects::default();
         let intake = Intake::load(&mut store, wait, Timestamp::now())?;
+        let intake = intake.remembering(objects.clone());
         let (size, watched) = watch::channel(store.size());
         let (messages, queue) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
@@ -94,6 +100,7 @@ impl Writer {
             size,
             held: Some((store, intake)),
             tried: None,
+            objects: objects.clone(),
         };
         std::thread::Builder::new()
             .name("ledger".into())
@@ -108,6 +115,7 @@ impl Writer {
             },
             end,
             verifier_key,
+            objects,
         })
     }
 
@@ -273,10 +281,10 @@ impl Thread {
                 return Err(Unavailable);
             }
             self.tried = Some(Instant::now());
-            let wait = self.wait;
+            let (wait, objects) = (self.wait, self.objects.clone());
             let opened = (self.open)().and_then(|mut store| {
                 let intake = Intake::load(&mut store, wait, Timestamp::now())?;
-                Ok((store, intake))
+                Ok((store, intake.remembering(objects)))
             });
             match opened {
                 Ok(held) => {

@@ -83,6 +83,17 @@ impl Reader {
         Ok(rows)
     }
 
+    /// The entry at a position.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn at(&self, position: u64) -> Result<Option<Row>, StoreError> {
+        let sql = format!("{ROW} WHERE r.position = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        Ok(statement.query_row([position], row).optional()?)
+    }
+
     /// Entries by position, from `from` on, at most `limit`, all classes.
     ///
     /// # Errors

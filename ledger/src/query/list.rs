@@ -110,7 +110,7 @@ impl Reader {
 }
 
 /// One selection for each namespace, so that each is read from the end of its own index.
-fn selections(filter: &Filter) -> Vec<Selection> {
+pub(super) fn selections(filter: &Filter) -> Vec<Selection> {
     match &filter.namespaces {
         None => vec![Selection::new(filter, None)],
         Some(namespaces) => {

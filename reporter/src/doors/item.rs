@@ -2,6 +2,7 @@
 //! what only Docket knows. `docs/policy-denial.schema.json` is its published shape.
 
 use super::read::Entry;
+use super::violation::Violation;
 use docket_ledger::query::Row;
 use docket_record::denial::{Attribution, Context, Personal, Public, TestimonyState, Verdict};
 use jiff::Timestamp;
@@ -60,19 +61,19 @@ pub struct Item {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct PolicyRef {
-    kind: Option<String>,
-    name: String,
-    namespace: Option<String>,
+pub(super) struct PolicyRef {
+    pub(super) kind: Option<String>,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ResourceRef {
-    kind: String,
-    name: Option<String>,
-    namespace: Option<String>,
-    api_version: String,
+pub(super) struct ResourceRef {
+    pub(super) kind: String,
+    pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) api_version: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -150,6 +151,25 @@ impl Shown {
         }
     }
 
+    /// The report that speaks of the same object: it exists, by whatever way it came.
+    #[must_use]
+    pub fn beside(mut self, report: Option<String>) -> Shown {
+        if let Shown::Item(item) = &mut self {
+            item.report = report;
+        }
+        self
+    }
+
+    /// As one of the violations of its object: `count` of them since `first`.
+    pub(super) fn violation(self, count: u64, first: i64) -> Violation {
+        match self {
+            Shown::Item(item) => item.violation(count, first),
+            Shown::Unreadable(Unreadable { id, time: last, .. }) => {
+                Violation::unreadable(id, time(first), last, count)
+            }
+        }
+    }
+
     /// Without what a list does not show.
     #[must_use]
     pub fn for_list(mut self) -> Shown {
@@ -161,6 +181,42 @@ impl Shown {
 }
 
 impl Item {
+    fn violation(self, count: u64, first: i64) -> Violation {
+        let law = self
+            .attributions
+            .into_iter()
+            .next()
+            .and_then(|first| first.attribution.law);
+        Violation {
+            denial: Some(self.id.clone()),
+            source: "denial",
+            id: self.id,
+            policy_ref: self.policy_ref,
+            policy: self.policy,
+            rule: self.rule,
+            result: self.result,
+            severity: self.severity,
+            category: law.as_ref().map(|law| law.category.clone()).and_then(given),
+            title: law.map(|law| law.title).and_then(given),
+            message: self.message,
+            resource: self.resource,
+            resource_ref: self.resource_ref,
+            namespace: self.namespace,
+            org: self.org,
+            repository: self.repository,
+            environment: self.environment,
+            surface: self.surface,
+            mode: self.mode,
+            first_seen: Some(time(first)),
+            last_seen: Some(self.time),
+            count,
+            remediation: self.remediation,
+            exception_eligible: self.exception_eligible,
+            report: self.report,
+            ..Violation::default()
+        }
+    }
+
     /// From the stored parts.
     fn new(entry: &Entry) -> serde_json::Result<Item> {
         let row = &entry.row;
@@ -279,7 +335,7 @@ impl Item {
 }
 
 /// Empty means not known.
-fn given(text: String) -> Option<String> {
+pub(super) fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 

@@ -23,12 +23,15 @@ pub mod read;
 mod rest;
 #[cfg(test)]
 mod tests;
+mod violation;
 
 pub use auth::Patience;
 pub use import::Import;
 pub use item::{Item, Shown};
+pub use read::Known;
 
 use auth::Gate;
+use docket_record::examine::Config;
 use read::Records;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,6 +66,8 @@ pub struct Settings {
     pub org_namespace_prefix: String,
     /// Where Organization and OrgNamespaceBinding objects live; others are not believed.
     pub platform_namespace: String,
+    /// What is known beside the ledger.
+    pub known: Known,
     /// Connections to the ledger.
     pub readers: usize,
     /// Requests at one time; more are told to come back.
@@ -87,6 +92,7 @@ impl Settings {
             label_prefix: "krate.a5c.ai/".into(),
             org_namespace_prefix: "krate-org-".into(),
             platform_namespace: "krate-system".into(),
+            known: Known::default(),
             readers: 4,
             at_once: 64,
             time_limit: Duration::from_secs(10),
@@ -106,6 +112,7 @@ struct Inner {
     records: Records,
     gate: Gate,
     orgs: orgs::Orgs,
+    names: Config,
     verifier_key: String,
     replay: bool,
     at_once: Arc<tokio::sync::Semaphore>,
@@ -119,11 +126,19 @@ impl State {
     pub fn new(settings: Settings) -> State {
         let replay = matches!(settings.callers, Callers::Replay { .. });
         let orgs = orgs::Orgs::new(&settings);
+        let names = Config {
+            cluster: String::new(),
+            krate_group: settings.krate_group.clone(),
+            label_prefix: settings.label_prefix.clone(),
+            org_namespace_prefix: settings.org_namespace_prefix.clone(),
+            clock_tolerance: jiff::SignedDuration::ZERO,
+        };
         State {
             inner: Arc::new(Inner {
-                records: Records::new(settings.store, settings.readers),
+                records: Records::new(settings.store, settings.readers, settings.known),
                 gate: Gate::new(settings.callers, settings.patience),
                 orgs,
+                names,
                 verifier_key: settings.verifier_key,
                 replay,
                 at_once: Arc::new(tokio::sync::Semaphore::new(settings.at_once)),

@@ -66,6 +66,21 @@ impl Orgs {
         found
     }
 
+    /// The org that a namespace belongs to; `None` where several share it, or none owns it.
+    pub(super) fn owner(&self, map: &Map, namespace: &str) -> Option<String> {
+        match map.owners.get(namespace) {
+            Some(orgs) => {
+                let mut orgs = orgs.iter();
+                let first = orgs.next()?;
+                orgs.next().is_none().then(|| first.clone())
+            }
+            None => {
+                let org = namespace.strip_prefix(&self.prefix)?;
+                (!org.is_empty()).then(|| org.to_owned())
+            }
+        }
+    }
+
     /// What is known at this moment; in a replay nothing but names.
     pub(super) async fn map(&self) -> Result<Arc<Map>, Refusal> {
         let Some(client) = &self.client else {

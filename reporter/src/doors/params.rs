@@ -4,7 +4,7 @@
 
 use super::cursor::Cursor;
 use super::error::Refusal;
-use super::read::GapsAsked;
+use super::read::{Asked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page};
@@ -36,6 +36,22 @@ const FILTERS: [&str; 14] = [
     "dryRun",
 ];
 const PAGING: [&str; 3] = ["limit", "offset", "cursor"];
+
+const VIOLATION_FILTERS: [&str; 12] = [
+    "since",
+    "until",
+    "namespace",
+    "policy",
+    "rule",
+    "kind",
+    "name",
+    "repository",
+    "severity",
+    "result",
+    "mode",
+    "source",
+];
+const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 
 const VERDICTS: [&str; 4] = ["denied", "unavailable", "unknown", "failedOpen"];
 const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
@@ -103,6 +119,38 @@ impl Params {
             .is_some_and(|text| text == "true");
         self.end(&[&["since", "until", "open"][..], &PAGING[..]].concat())?;
         Ok((GapsAsked { since, until, open }, page))
+    }
+
+    /// What violations can be asked by, and paging.
+    pub(super) fn violations(
+        mut self,
+        now: Timestamp,
+    ) -> Result<(Asked, Option<String>, Page), Refusal> {
+        let page = self.page()?;
+        let namespace = self.take("namespace");
+        let filter = Filter {
+            since: self.time("since", now)?,
+            until: self.time("until", now)?,
+            policy: self.take("policy"),
+            rule: self.take("rule"),
+            kind: self.take("kind"),
+            name: self.take("name"),
+            repository: self.take("repository"),
+            ..Filter::default()
+        };
+        let from = self.one_of("source", &["denial", "report"])?;
+        let asked = Asked {
+            filter,
+            result: self.one_of("result", &["fail", "warn", "error"])?,
+            severity: self.one_of("severity", &SEVERITIES)?,
+            mode: self.one_of("mode", &["audit", "enforce"])?,
+            from: from.map(|from| match from.as_str() {
+                "denial" => Origin::Denial,
+                _ => Origin::Report,
+            }),
+        };
+        self.end(&[&VIOLATION_FILTERS[..], &PAGING[..]].concat())?;
+        Ok((asked, namespace, page))
     }
 
     /// Where to begin, and how many.

@@ -2,9 +2,19 @@
 //! be asked without one, but for what holds commitments only: checkpoint, tiles,
 //! bundles ([`Records::checkpoint`] and its neighbours).
 
+mod violations;
+
+pub use violations::{Asked, Found as FoundViolation, Origin, Reported, Violations};
+
+pub(super) use violations::word;
+
+use crate::objects::Objects;
+use crate::reports::Reports;
+use arc_swap::ArcSwap;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
 use docket_ledger::store::StoreError;
+use docket_record::policies::PolicyList;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,10 +146,22 @@ pub struct Summary {
     pub open_gaps: usize,
 }
 
-/// The ledger, for those who may read.
+/// What this process knows of the cluster beside the ledger: shared with those who watch.
+#[derive(Clone, Default)]
+pub struct Known {
+    /// Policy reports.
+    pub reports: Reports,
+    /// Policies.
+    pub policies: Arc<ArcSwap<PolicyList>>,
+    /// Objects that were written.
+    pub objects: Objects,
+}
+
+/// The ledger, for those who may read, and what is known beside it.
 #[derive(Clone)]
 pub struct Records {
     pool: Arc<Pool>,
+    known: Known,
 }
 
 impl Records {
@@ -148,9 +170,10 @@ impl Records {
 
     /// Opens nothing yet.
     #[must_use]
-    pub fn new(store: PathBuf, readers: usize) -> Records {
+    pub fn new(store: PathBuf, readers: usize, known: Known) -> Records {
         Records {
             pool: Arc::new(Pool::new(store, readers.max(1))),
+            known,
         }
     }
 
@@ -319,10 +342,16 @@ impl Records {
             .await
     }
 
-    /// Namespaces that have records, at most `limit`: for those who ask whether a caller
-    /// may read them, never an answer in itself.
+    /// Namespaces that have records or violations, at most `limit`: for those who ask
+    /// whether a caller may read them, never an answer in itself.
     pub(super) async fn namespaces(&self, limit: u32) -> Result<Vec<String>, ReadError> {
-        self.pool.read(move |reader| reader.namespaces(limit)).await
+        let mut names = self.known.reports.read().namespaces(limit as usize);
+        let recorded = self.pool.read(move |reader| reader.namespaces(limit));
+        names.extend(recorded.await?);
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(limit as usize);
+        Ok(names)
     }
 
     /// The newest signed checkpoint.

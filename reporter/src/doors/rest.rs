@@ -4,6 +4,7 @@ mod denials;
 mod gaps;
 mod proof;
 mod summary;
+mod violations;
 
 use super::auth::Caller;
 use super::cursor::Cursor;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use summary::{org_summary, summary};
+use violations::{org_violations, violations};
 
 type Answer = Result<Response, Refusal>;
 
@@ -35,6 +37,8 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/orgs/{org}/policy-denials", get(org_list))
         .route("/api/orgs/{org}/policy-denials/summary", get(org_summary))
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
+        .route("/api/policy-violations", get(violations))
+        .route("/api/orgs/{org}/policy-violations", get(org_violations))
         .route("/api/gaps", get(gaps))
         .route("/api/parts", get(parts))
         .route("/api/parts/{position}", get(part))

@@ -9,6 +9,7 @@ use crate::health::Part;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::replay;
+use crate::reports::Reports;
 use crate::sources::Court;
 use crate::watch::Watch;
 use crate::writer::Writer;
@@ -48,6 +49,24 @@ pub(super) async fn callers(
             };
             tasks.spawn("publishing Events", publisher.run());
             Ok(Callers::Cluster(client))
+        }
+    }
+}
+
+/// Watch the reports of a cluster; a recorded day has none.
+pub(super) fn reports(
+    callers: &Callers,
+    reports: &Reports,
+    metrics: &Metrics,
+    part: Part,
+    tasks: &mut Tasks,
+) {
+    match callers {
+        Callers::Replay { .. } => part.ready(),
+        Callers::Cluster(client) => {
+            let (client, reports) = (client.clone(), reports.clone());
+            let watch = crate::reports::Watch::new(client, reports, part, metrics.clone());
+            tasks.spawn("watching reports", watch.run());
         }
     }
 }

@@ -50,6 +50,7 @@ pub(super) async fn reading(
     arguments: &Arguments,
     place: &Place,
     callers: doors::Callers,
+    known: doors::Known,
     verifier_key: String,
     court: Arc<Court>,
     writer: Writer,
@@ -99,6 +100,7 @@ pub(super) async fn reading(
         label_prefix: names.label_prefix.clone(),
         org_namespace_prefix: names.org_namespace_prefix.clone(),
         platform_namespace: names.platform_namespace.clone(),
+        known,
         ..doors::Settings::new(place.store.clone(), callers, verifier_key)
     };
     let router = doors::router(doors::State::new(settings));

@@ -60,7 +60,10 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
     let items = listing
         .items
         .iter()
-        .map(|entry| Shown::new(entry, org).for_list())
+        .map(|entry| {
+            let report = state.inner.records.report_of(&entry.row);
+            Shown::new(entry, org).beside(report).for_list()
+        })
         .collect();
     Ok(Json(Envelope {
         org: org.map(str::to_owned),
@@ -95,7 +98,10 @@ async fn single(
         return Err(unknown());
     }
     match state.inner.records.find(&scope, id).await.map_err(unread)? {
-        Found::One(entry) => Ok(Json(Shown::new(&entry, org)).into_response()),
+        Found::One(entry) => {
+            let report = state.inner.records.report_of(&entry.row);
+            Ok(Json(Shown::new(&entry, org).beside(report)).into_response())
+        }
         Found::None => Err(unknown()),
         Found::Several => Err(Refusal::bad_request(format!(
             "id: several denials begin with {id}; give more of it"

@@ -5,4 +5,5 @@ mod cluster_double;
 mod importing;
 mod reading;
 mod shape;
+mod violations;
 mod world;

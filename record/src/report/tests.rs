@@ -1,0 +1,213 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn of_kyverno(results: Value) -> Value {
+    json!({
+        "apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport",
+        "metadata": {"name": "8a3d", "namespace": "krate-org-acme"},
+        "scope": {"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "PullRequest",
+            "name": "pr-1", "namespace": "krate-org-acme", "uid": "8a3d"},
+        "results": results,
+    })
+}
+
+fn read(object: &Value) -> Report {
+    Report::from_object(object).expect("a report")
+}
+
+fn fail() -> Value {
+    json!({"source": "KyvernoValidatingPolicy", "policy": "wants-labels", "result": "fail",
+        "message": "Name an owner.", "scored": true, "severity": "high", "category": "Hygiene",
+        "properties": {"process": "background scan"},
+        "timestamp": {"nanos": 0, "seconds": 1_790_000_000}})
+}
+
+#[test]
+fn violations_are_kept_and_what_is_in_order_is_not() {
+    let judged = |word: &str| {
+        let mut result = fail();
+        result["result"] = word.into();
+        result
+    };
+    let report = read(&of_kyverno(json!([
+        judged("pass"),
+        judged("fail"),
+        judged("warn"),
+        judged("error"),
+        judged("skip"),
+        judged("maybe"),
+    ])));
+    let words: Vec<Judged> = report.results.iter().map(|result| result.judged).collect();
+    assert_eq!(words, [Judged::Fail, Judged::Warn, Judged::Error]);
+    assert_eq!(report.left_out, 0);
+    let first = &report.results[0];
+    assert_eq!(first.message, "Name an owner.");
+    assert_eq!(first.severity, "high");
+    assert_eq!(first.background, Some(true));
+    assert_eq!(first.time.unwrap().as_second(), 1_790_000_000);
+    assert_eq!(first.subject, report.scope);
+    assert_eq!(first.subject.as_ref().unwrap().group(), "krate.a5c.ai");
+}
+
+#[test]
+fn both_groups_names_for_the_same_are_read() {
+    let mut result = fail();
+    let text = result.as_object_mut().unwrap().remove("message").unwrap();
+    result["description"] = text;
+    result["subjects"] = json!([{"kind": "Pod", "apiVersion": "v1", "name": "p"}]);
+    let mut object = of_kyverno(json!([result]));
+    object["apiVersion"] = "openreports.io/v1alpha1".into();
+    object["kind"] = "Report".into();
+    let report = read(&object);
+    assert_eq!(report.results[0].message, "Name an owner.");
+    let subject = report.results[0].subject.as_ref().unwrap();
+    assert_eq!((subject.kind.as_str(), subject.group()), ("Pod", ""));
+    assert_eq!(subject.namespace, "krate-org-acme", "the report's own");
+}
+
+#[test]
+fn a_result_that_owes_itself_to_an_exception_is_kept_with_its_name() {
+    let mut result = fail();
+    result["rule"] = "exception".into();
+    result["result"] = "skip".into();
+    result["properties"] =
+        json!({"exceptions": "allow-pr-1, other,,", "process": "admission review"});
+    let report = read(&of_kyverno(json!([result])));
+    let result = &report.results[0];
+    assert!(result.is_excepted() && !result.is_violation());
+    assert_eq!(result.exceptions, ["allow-pr-1", "other"]);
+    assert_eq!(result.background, Some(false));
+}
+
+#[test]
+fn a_namespaced_policy_is_told_from_its_namespace() {
+    let mut result = fail();
+    result["policy"] = "krate-org-acme/own".into();
+    let report = read(&of_kyverno(json!([result])));
+    let result = &report.results[0];
+    assert_eq!(
+        (&*result.policy_namespace, &*result.policy),
+        ("krate-org-acme", "own")
+    );
+    let policy = |kind: &str, namespace: &str| Policy {
+        kind: kind.into(),
+        namespace: namespace.into(),
+        name: "own".into(),
+        ..Policy::default()
+    };
+    assert!(result.is_of(&policy("NamespacedValidatingPolicy", "krate-org-acme")));
+    assert!(!result.is_of(&policy("ValidatingPolicy", "")));
+    assert!(
+        !result.is_of(&policy("Policy", "krate-org-acme")),
+        "another source's kind"
+    );
+}
+
+#[test]
+fn dockets_own_results_are_skipped() {
+    let mut own = fail();
+    own["source"] = "docket".into();
+    assert_eq!(read(&of_kyverno(json!([own, fail()]))).results.len(), 1);
+}
+
+#[test]
+fn a_report_speaks_of_its_own_namespace_only() {
+    let mut result = fail();
+    result["resources"] = json!([
+        {"kind": "Pod", "apiVersion": "v1", "name": "mine", "namespace": "krate-org-acme"},
+        {"kind": "Pod", "apiVersion": "v1", "name": "theirs", "namespace": "krate-org-globex"}]);
+    let mut object = of_kyverno(json!([result]));
+    object["scope"]["namespace"] = "krate-org-globex".into();
+    let report = read(&object);
+    assert_eq!(report.results.len(), 1);
+    assert_eq!(report.left_out, 1);
+    assert_eq!(report.scope, None);
+}
+
+#[test]
+fn what_is_no_report_or_has_no_place_is_none() {
+    let report = of_kyverno(json!([]));
+    for (path, value) in [
+        ("/kind", json!("Policy")),
+        ("/kind", json!("ClusterPolicyReport")),
+        ("/metadata/name", json!("")),
+        ("/metadata/namespace", json!("")),
+    ] {
+        let mut object = report.clone();
+        *object.pointer_mut(path).unwrap() = value;
+        assert_eq!(Report::from_object(&object), None, "{path}");
+    }
+    assert_eq!(Report::from_object(&Value::Null), None);
+}
+
+#[test]
+fn a_huge_report_is_cut_and_says_how_much() {
+    let mut result = fail();
+    result["message"] = "é".repeat(MESSAGE_LIMIT).into();
+    let report = read(&of_kyverno(json!(vec![result; MOST_RESULTS + 7])));
+    assert_eq!(report.results.len(), MOST_RESULTS);
+    assert_eq!(report.left_out, 7);
+    assert!(report.results[0].message.len() <= MESSAGE_LIMIT);
+}
+
+/// Any JSON in the places that are read.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+        prop_oneof![Just("fail"), Just("skip"), Just("Report"), Just("a/b/c")]
+            .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 48, 6, |inner| {
+        let key = prop_oneof![
+            Just("kind"),
+            Just("metadata"),
+            Just("name"),
+            Just("namespace"),
+            Just("results"),
+            Just("result"),
+            Just("resources"),
+            Just("subjects"),
+            Just("scope"),
+            Just("timestamp"),
+            Just("seconds"),
+            Just("nanos"),
+            Just("properties"),
+            Just("exceptions"),
+            Just("policy"),
+            Just("message"),
+            Just("source"),
+            Just("apiVersion"),
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((key, inner), 0..8)
+                .prop_map(|fields| fields.into_iter().collect::<Value>()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_object_is_read_or_not_but_within_bounds(
+        mut object in anything(), results in prop::collection::vec(anything(), 0..6)
+    ) {
+        if object.is_object() {
+            object["kind"] = "PolicyReport".into();
+            object["metadata"] = json!({"name": "n", "namespace": "ns"});
+            object["results"] = Value::from(results);
+        }
+        if let Some(report) = Report::from_object(&object) {
+            prop_assert!(!report.name.is_empty());
+            for result in &report.results {
+                prop_assert!(result.is_violation() || !result.exceptions.is_empty());
+                prop_assert!(result.exceptions.len() <= MOST_EXCEPTIONS);
+                let subject = result.subject.clone().unwrap_or_default();
+                prop_assert!(subject.kind.is_empty() || subject.namespace == report.namespace);
+            }
+        }
+    }
+}

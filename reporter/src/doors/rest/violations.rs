@@ -1,0 +1,95 @@
+//! Violations: what was refused, and what stands though a policy objects, in one list.
+
+use super::{Answer, Envelope, unread};
+use crate::doors::State;
+use crate::doors::cursor::Cursor;
+use crate::doors::item::{Shown, time};
+use crate::doors::params::Params;
+use crate::doors::read::FoundViolation;
+use crate::doors::violation::Violation;
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::response::IntoResponse;
+use http::{HeaderMap, Uri};
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub(super) async fn violations(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    listing(&state, None, uri, &headers).await
+}
+
+pub(super) async fn org_violations(
+    state: Shared<State>,
+    Path(org): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    listing(&state, Some(&org), uri, &headers).await
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    #[serde(flatten)]
+    envelope: Envelope<Violation>,
+    /// Older denials were not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denials_since: Option<String>,
+    /// Results of reports that there was no room for; only told to who reads everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<u64>,
+    /// The same, as a word, for everyone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete: bool,
+}
+
+async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+    let inner = &state.inner;
+    let caller = inner.gate.caller(headers).await?;
+    let now = Timestamp::now();
+    let (asked, namespace, page) = Params::parse(&uri)?.violations(now)?;
+    let (scope, partial) = state.scope(&caller, org, namespace.as_deref()).await?;
+    let (limit, offset) = (page.limit, page.offset);
+    let found = inner.records.violations(&scope, asked, page).await;
+    let found = found.map_err(unread)?;
+    let map = inner.orgs.map().await?;
+    let mut items = Vec::new();
+    for violation in found.page.items {
+        let mut item = match violation {
+            FoundViolation::Denied {
+                entry,
+                count,
+                first,
+                report,
+            } => Shown::new(&entry, org)
+                .beside(report)
+                .violation(count, first),
+            FoundViolation::Reported(reported) => Violation::reported(&reported, &inner.names, now),
+        };
+        // The namespace's word, before the object's own.
+        let owner = item.namespace.as_deref();
+        let owner = owner.and_then(|namespace| inner.orgs.owner(&map, namespace));
+        item.org = org.map(str::to_owned).or(owner).or(item.org);
+        items.push(item);
+    }
+    let all = scope == crate::doors::read::Scope::All;
+    Ok(Json(Body {
+        envelope: Envelope {
+            org: org.map(str::to_owned),
+            items,
+            total: found.page.total,
+            limit,
+            offset,
+            has_more: found.page.more,
+            cursor: found
+                .next
+                .map(|(time, position)| Cursor { time, position }.print()),
+            partial,
+            replay: inner.replay,
+        },
+        denials_since: found.denials_since.map(time),
+        left_out: (all && found.left_out > 0).then_some(found.left_out),
+        incomplete: found.left_out > 0,
+    })
+    .into_response())
+}

@@ -1,0 +1,37 @@
+//! Policy reports, as the cluster holds them now: how objects that exist were judged.
+//!
+//! ```text
+//!  discovery (each 30 s) ─▶ one watch per kind served ─▶ table ─▶ doors (violations)
+//!                                                          └────▶ intake (excepted writes)
+//! ```
+//!
+//! Nothing of it is stored: a report that is gone from the cluster is gone from here, and
+//! the cluster's own copy is the one to ask. What the ledger keeps are denials, and writes
+//! that an exception let through.
+
+mod table;
+mod watch;
+
+pub use table::{Bounds, Kept, Key, Table, Violation};
+pub use watch::Watch;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The table, for its one writer and its readers. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Reports {
+    // std: never held across an await, and for the time of a walk at most.
+    table: Arc<RwLock<Table>>,
+}
+
+impl Reports {
+    /// To ask.
+    pub fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To change.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
