@@ -45,6 +45,9 @@ pub enum Command {
     /// List denials, newest first
     #[command(visible_alias = "ls", after_help = LIST_EXAMPLES)]
     List(Box<List>),
+    /// List what was refused beside what stands though a policy objects
+    #[command(after_help = VIOLATIONS_EXAMPLES)]
+    Violations(Box<Violations>),
     /// Show one denial in full
     #[command(after_help = SHOW_EXAMPLES)]
     Show(Show),
@@ -68,6 +71,13 @@ const LIST_EXAMPLES: &str = "Examples:
   docket list --org acme --policy require-pr-description
   docket list --actor alice --verdict denied --dry-run false -o wide
   docket list --limit 0 -o json                everything, for a program";
+
+const VIOLATIONS_EXAMPLES: &str = "Examples:
+  docket violations                            denied writes and audit findings, newest first
+  docket violations -n krate-org-acme --mode audit
+  docket violations --policy require-pr-description -o wide
+WHAT: `denied`, a write was refused and no object came of it; `audit: fail`, the object exists,
+the policy only reports; `enforce: fail`, it exists and would be refused today.";
 
 const SHOW_EXAMPLES: &str = "Examples:
   docket show k3j5zq2a          by the beginning of its id, as `docket list` prints it
@@ -182,6 +192,58 @@ pub struct List {
     /// true: only dry runs; false: none
     #[arg(long, value_name = "BOOL")]
     pub dry_run: Option<bool>,
+    /// At most so many; 0: all
+    #[arg(long, default_value_t = 50)]
+    pub limit: u64,
+    /// table, wide or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Violations {
+    /// Only this namespace
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// All namespaces that you may read (as without -n)
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Only the namespaces of this org
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Seen from then on: 2h, 7d, or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Last seen before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Name of a policy
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Name of a rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Kind of the object, such as PullRequest
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Name of the object
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Krate repository
+    #[arg(long)]
+    pub repository: Option<String>,
+    /// critical, high, medium, low or info
+    #[arg(long)]
+    pub severity: Option<String>,
+    /// fail, warn or error
+    #[arg(long)]
+    pub result: Option<String>,
+    /// audit: the policy only reports; enforce: it refuses
+    #[arg(long)]
+    pub mode: Option<String>,
+    /// denial or report
+    #[arg(long)]
+    pub source: Option<String>,
     /// At most so many; 0: all
     #[arg(long, default_value_t = 50)]
     pub limit: u64,

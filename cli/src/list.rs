@@ -21,6 +21,10 @@ pub struct Paged {
     pub replay: bool,
     /// Some namespaces were kept back.
     pub partial: bool,
+    /// There are more than the server could keep.
+    pub incomplete: bool,
+    /// Older denials were not looked at.
+    pub denials_since: Option<String>,
 }
 
 /// Ask for page after page. A limit of 0 is none.
@@ -35,6 +39,8 @@ pub async fn pages(
         total: 0,
         replay: false,
         partial: false,
+        incomplete: false,
+        denials_since: None,
     };
     let mut cursor: Option<String> = None;
     loop {
@@ -58,6 +64,8 @@ pub async fn pages(
         paged.total = page["total"].as_u64().unwrap_or(0);
         paged.replay |= page["replay"] == true;
         paged.partial |= page["partial"] == true;
+        paged.incomplete |= page["incomplete"] == true;
+        paged.denials_since = page["denialsSince"].as_str().map(str::to_owned);
         let next = page["cursor"].as_str().map(str::to_owned);
         // A server that gives the same place again would keep us here for ever.
         if next.is_none() || next == cursor {

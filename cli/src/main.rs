@@ -1,7 +1,7 @@
 //! `docket`: denials in the terminal, and the proof that none was changed.
 //!
 //! ```text
-//!  args ─▶ list | show | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
+//!  args ─▶ list | violations | show | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
 //!        ├ verify ─▶ remote (over HTTPS, nothing believed) or store (a ledger's file)
 //!        ├ reindex ─▶ store
 //!        └ import ─▶ files, records ─▶ client, the other way
@@ -23,6 +23,7 @@ mod show;
 mod store;
 mod table;
 mod text;
+mod violations;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
     runtime.block_on(async {
         match command {
             args::Command::List(list) => list::run(&server, list).await,
+            args::Command::Violations(asked) => violations::run(&server, asked).await,
             args::Command::Show(show) => show::run(&server, show).await,
             args::Command::Gaps(gaps) => gaps::run(&server, gaps).await,
             args::Command::Verify(args::Verify {

@@ -39,6 +39,68 @@ wqdrdkem  2026-10-05 12:00:01Z  krate-org-globex  PullRequest/pr-1  sa:krate-sys
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_audit_finding_stands_beside_a_denial() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    let report = json!({
+        "apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport",
+        "metadata": {"name": "8a3d0c", "namespace": "krate-org-acme"},
+        "scope": {"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "PullRequest",
+            "name": "pr-7", "namespace": "krate-org-acme"},
+        "results": [{"source": "KyvernoValidatingPolicy", "policy": "wants-reviewers",
+            "result": "fail", "severity": "low", "message": "Name a reviewer.\u{1b}[31m",
+            "properties": {"process": "background scan"}, "timestamp": {"seconds": 1_790_000_000}}],
+    });
+    let report = docket_record::report::Report::from_object(&report).unwrap();
+    world.known.reports.write().apply(report);
+    let mut policy = docket_record::policies::Policy {
+        kind: "ValidatingPolicy".into(),
+        name: "wants-reviewers".into(),
+        ..Default::default()
+    };
+    policy.law.mode = "audit".into();
+    world
+        .known
+        .policies
+        .store(std::sync::Arc::new(docket_record::policies::PolicyList {
+            policies: vec![policy],
+            ..Default::default()
+        }));
+    let table = world.run(&["violations"]).ok();
+    assert_eq!(table, "\
+WHAT         LAST SEEN             NAMESPACE       OBJECT            POLICY                  SEVERITY  MESSAGE
+denied       2026-10-05 12:00:00Z  krate-org-acme  PullRequest/pr-0  require-pr-description  medium    A description of at least 20 characters is required.
+audit: fail  2026-09-21 14:13:20Z  krate-org-acme  PullRequest/pr-7  wants-reviewers         low       Name a reviewer.\\u{1b}[31m
+");
+    let wide = world
+        .run(&["violations", "-o", "wide", "--mode", "audit"])
+        .ok();
+    assert!(
+        wide.contains("SCANNED") && wide.contains("8a3d0c") && !wide.contains("denied"),
+        "{wide}"
+    );
+    let body = world
+        .run(&[
+            "violations",
+            "--source",
+            "denial",
+            "-n",
+            "krate-org-acme",
+            "-o",
+            "json",
+        ])
+        .ok();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["items"][0]["denial"], id(0));
+    assert_eq!(body["items"].as_array().unwrap().len(), 1);
+    world
+        .run(&["violations", "--severity", "dire"])
+        .fails(2, "severity: must be one of");
+    let none = world.run(&["violations", "--policy", "none"]);
+    assert_eq!((none.code, none.err.as_str()), (0, "No violations.\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wide_and_json_say_more() {
     let mut world = World::new().await;
     world.denials(0..2);

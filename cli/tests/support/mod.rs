@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::middleware::{Next, from_fn};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Options, Store};
-use docket_reporter::doors::{Callers, Settings, State, router};
+use docket_reporter::doors::{Callers, Known, Settings, State, router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ pub struct World {
     pub directory: tempfile::TempDir,
     lie: Arc<Mutex<Option<Lie>>>,
     pub url: String,
+    pub known: Known,
     recorded: i64,
 }
 
@@ -74,7 +75,11 @@ impl World {
             random,
         };
         let store = Store::open(&file, options).unwrap();
-        let settings = Settings::new(file, Callers::Cluster(cluster()), store.verifier_key());
+        let known = Known::default();
+        let settings = Settings {
+            known: known.clone(),
+            ..Settings::new(file, Callers::Cluster(cluster()), store.verifier_key())
+        };
         let lie = Arc::new(Mutex::new(None));
         let router = lying(router(State::new(settings)), lie.clone());
         let port = serve(router, directory.path()).await;
@@ -84,6 +89,7 @@ impl World {
             directory,
             lie,
             url,
+            known,
             recorded: 1_790_000_000_000_000,
         }
     }

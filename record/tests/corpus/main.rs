@@ -53,3 +53,8 @@ fn the_corpus_of_denial_texts_holds() {
 fn the_corpus_of_policies_holds() {
     run("policy", parsers::policy);
 }
+
+#[test]
+fn the_corpus_of_reports_holds() {
+    run("report", parsers::report);
+}

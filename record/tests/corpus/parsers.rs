@@ -5,6 +5,7 @@ use docket_record::attribution::{Law, attribute};
 use docket_record::audit::{AuditEvent, Cut, Status, glance, split_list};
 use docket_record::policies::{Policy, PolicyList, Target};
 use docket_record::redact::{Rules, clean_text};
+use docket_record::report::{MESSAGE_LIMIT, MOST_RESULTS, Report};
 use docket_record::review::{Review, answer, find_uid};
 use docket_record::testimony::{Bound, Keys, Testimony, WITNESS};
 use docket_record::verdict::refusal;
@@ -114,5 +115,25 @@ pub fn policy(bytes: &[u8]) {
             ..PolicyList::default()
         };
         list.bind(&[object]);
+    }
+}
+
+/// A policy report: what is kept is bounded, and about the report's own namespace.
+pub fn report(bytes: &[u8]) {
+    if let Ok(object) = serde_json::from_slice(bytes)
+        && let Some(report) = Report::from_object(&object)
+    {
+        assert!(!report.name.is_empty() && report.results.len() <= MOST_RESULTS);
+        for result in report.results {
+            assert!(result.is_violation() || !result.exceptions.is_empty());
+            assert!(result.message.len() <= MESSAGE_LIMIT);
+            let elsewhere =
+                |namespace: &str| !report.namespace.is_empty() && namespace != report.namespace;
+            assert!(
+                !result
+                    .subject
+                    .is_some_and(|subject| elsewhere(&subject.namespace))
+            );
+        }
     }
 }
