@@ -63,6 +63,9 @@ pub enum Command {
     /// Put audit logs on record that the API server did not send: log files, EKS, AKS, GKE
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(Import),
+    /// Print what the API server needs to send its audit events here
+    #[command(after_help = AUDIT_CONFIG_EXAMPLES)]
+    AuditConfig(AuditConfig),
 }
 
 const LIST_EXAMPLES: &str = "Examples:
@@ -104,6 +107,56 @@ const IMPORT_EXAMPLES: &str = "Examples:
   gcloud logging read 'resource.type=k8s_cluster AND …' --format=json | docket import -
 The same file may be imported again: what is on record stays as it is. docs/import.md has more.
 Exit codes: 0 all of it, 1 some records could not be read (and which), 2 could not import.";
+
+const AUDIT_CONFIG_EXAMPLES: &str = "Examples:
+  docket audit-config kubeadm --audit-url https://10.0.0.7:9443/audit
+  docket audit-config k3s --audit-url https://10.0.0.7:9443/audit --write docket-k3s
+  docket audit-config rke2 --piece audit-policy.yaml
+  docket audit-config eks                      what to do where the API server is not yours";
+
+/// How the cluster was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Distribution {
+    /// Static pods by kubeadm
+    Kubeadm,
+    /// k3s
+    K3s,
+    /// Kubernetes in Docker
+    Kind,
+    /// RKE2
+    Rke2,
+    /// Amazon: its API server is not yours to configure
+    Eks,
+    /// Azure: the same
+    Aks,
+    /// Google: the same
+    Gke,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AuditConfig {
+    /// How the cluster was made
+    #[arg(value_enum)]
+    pub distribution: Distribution,
+    /// Where the API server reaches the reporter's /audit
+    #[arg(long, value_name = "URL")]
+    pub audit_url: Option<String>,
+    /// Host of the webhook, with its port unless that is 443; as in its registration
+    #[arg(long, value_name = "HOST")]
+    pub webhook: Option<String>,
+    /// Directory of the files, as the API server sees it
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<String>,
+    /// Directory of the audit log, as the API server sees it
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<String>,
+    /// Write the files to this directory instead of printing them
+    #[arg(long, value_name = "DIR", conflicts_with = "piece")]
+    pub write: Option<PathBuf>,
+    /// Print this file only
+    #[arg(long, value_name = "NAME")]
+    pub piece: Option<String>,
+}
 
 /// Whose export a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

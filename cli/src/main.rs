@@ -4,6 +4,7 @@
 //!  args ─▶ list | violations | show | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
 //!        ├ verify ─▶ remote (over HTTPS, nothing believed) or store (a ledger's file)
 //!        ├ reindex ─▶ store
+//!        ├ audit-config ─▶ what the API server needs
 //!        └ import ─▶ files, records ─▶ client, the other way
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! not do it.
 
 mod args;
+mod audit_config;
 mod client;
 mod failure;
 mod gaps;
@@ -60,6 +62,7 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
             }) => store::verify(&file, checkpoint.as_deref(), key.as_deref()),
             args::Command::Verify(verify) => remote::run(&server, verify).await,
             args::Command::Reindex(reindex) => store::reindex(&reindex.store),
+            args::Command::AuditConfig(config) => audit_config::run(&config),
             args::Command::Import(import) => import::run(&server, import).await,
         }
     })

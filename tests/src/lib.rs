@@ -19,6 +19,7 @@ pub mod denials;
 pub mod docket;
 pub mod files;
 pub mod krate;
+pub mod kube_double;
 pub mod kyverno;
 pub mod manifests;
 pub mod options;
