@@ -1,5 +1,7 @@
 //! The record of one refused request: what the ledger keeps of it, in two parts.
 
+mod echoes;
+
 use crate::audit::{AuditEvent, User};
 use data_encoding::Encoding;
 use serde::{Deserialize, Serialize};
@@ -275,6 +277,10 @@ pub struct Public {
     /// The export it was put together from, where no raw event was at hand.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub derived: String,
+    /// True if the texts of the record stand as they came, and may repeat secret values of
+    /// the object: no witness gave what to mask them by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmasked: bool,
     /// What a reader should know (`one of a collection, which one is not known`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -1,149 +1,146 @@
-//! What may be shown of an object, and how a text is made harmless for a door.
+//! What may be shown of an object, which of its values are secret, and how a text is made
+//! harmless for a door.
 //!
-//! Redaction happens here and nowhere else.
+//! What is secret is decided here and nowhere else. A value that is taken out here is
+//! also masked in texts ([`crate::mask`]).
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+mod clean;
+mod tree;
+mod words;
+
+pub use clean::clean_text;
+pub use tree::TOO_DEEP;
+
+use crate::exhibit::{Digester, Digests};
+use crate::mask::Secrets;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
-use std::fmt;
+use tree::{NoTree, Tree};
 
 /// What stands where a value was taken out.
 pub const REDACTED: &str = "[redacted]";
-/// What stands for a value nested deeper than anyone reads.
-pub const TOO_DEEP: &str = "[nested too deep]";
-
-/// Deepest level that is kept; below serde_json's own limit, so a deep object is still
-/// shown as far as it is readable.
-const DEPTH: usize = 64;
 
 /// Kinds of which nothing is ever shown.
 const SECRET_KINDS: &[&str] = &["Secret", "SecretList", "SealedSecret", "ExternalSecret"];
-
-/// Words that make a field's value a secret.
-const SECRET_WORDS: &[&str] = &[
-    "token",
-    "tokens",
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "secret",
-    "secrets",
-    "credential",
-    "credentials",
-    "apikey",
-    "authorization",
-    "cookie",
-    "bearer",
-    "privatekey",
-    "accesskey",
-    "signingkey",
-    "encryptionkey",
-    "sshkey",
-    "key",
-    "hmac",
-];
-
-/// Last words that make a field the name of a secret or a fact about it, not its value.
-const REFERENCE_WORDS: &[&str] = &[
-    "ref",
-    "refs",
-    "reference",
-    "name",
-    "names",
-    "namespace",
-    "id",
-    "ids",
-    "type",
-    "kind",
-    "path",
-    "url",
-    "uri",
-    "count",
-    "length",
-    "size",
-    "policy",
-    "selector",
-    "provider",
-    "version",
-    "expiry",
-    "expires",
-    "at",
-    "seconds",
-    "ttl",
-    "enabled",
-    "required",
-    "rotation",
-    "algorithm",
-    "usage",
-];
+/// Where those kinds keep it; other objects may hold one of them whole.
+const SECRET_FIELDS: &[&str] = &["data", "stringData", "spec", "items"];
+/// Clients keep the whole object there, as they last sent it.
+const LAST_APPLIED: &str = "/last-applied-configuration";
 
 /// What is taken out beside the fixed rules.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Paths of field names; `*` stands for any one, list indices are not counted.
     paths: Vec<Vec<String>>,
+    /// Names of fields, as words.
+    names: Vec<Vec<String>>,
 }
 
-/// A configured path that can't be used.
+/// A configured rule that can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the redacted path {0:?} is empty or has an empty field: write it like spec.auth.header")]
-pub struct PathError(String);
+pub enum RuleError {
+    /// A path.
+    #[error(
+        "the redacted path {0:?} is empty or has an empty field: write it like spec.auth.header"
+    )]
+    Path(String),
+    /// A name.
+    #[error("the redacted name {0:?} has no letter: write it like accountNumber or account-number")]
+    Name(String),
+}
+
+/// An object as it may be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// With everything secret taken out.
+    Object(Value),
+    /// A kind that is secret as a whole.
+    Secret,
+    /// More values than are looked at.
+    TooMuch,
+    /// No JSON object.
+    Unreadable,
+}
+
+/// What one look at an object gives.
+#[derive(Debug)]
+pub struct View {
+    /// For readers.
+    pub shown: Shown,
+    /// For the masker: every value that was taken out.
+    pub secrets: Secrets,
+    /// Its values by keyed digest, secret ones too, if that was asked for.
+    pub digests: Option<Digests>,
+}
 
 impl Rules {
-    /// Rules with further paths, written `spec.auth.header`, `*` for any one field.
+    /// Rules with further paths, written `spec.auth.header`, `*` for any one field, and
+    /// further names of fields, written in any of the usual ways (`accountNumber`).
     ///
     /// # Errors
-    /// The first path that has an empty field.
-    pub fn with_paths<P: AsRef<str>>(
-        paths: impl IntoIterator<Item = P>,
-    ) -> Result<Rules, PathError> {
-        let split = |path: P| {
+    /// The first path that has an empty field, or name without a letter.
+    pub fn new<S: AsRef<str>>(
+        paths: impl IntoIterator<Item = S>,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<Rules, RuleError> {
+        let path = |path: S| {
             let fields: Vec<String> = path.as_ref().split('.').map(str::to_owned).collect();
             let usable = fields.iter().all(|field| !field.is_empty());
-            if usable {
-                Ok(fields)
-            } else {
-                Err(PathError(path.as_ref().to_owned()))
-            }
+            let error = || RuleError::Path(path.as_ref().to_owned());
+            usable.then_some(fields).ok_or_else(error)
+        };
+        let name = |name: S| {
+            let words = words::words(name.as_ref());
+            let error = || RuleError::Name(name.as_ref().to_owned());
+            (!words.is_empty()).then_some(words).ok_or_else(error)
         };
         Ok(Rules {
-            paths: paths.into_iter().map(split).collect::<Result<_, _>>()?,
+            paths: paths.into_iter().map(path).collect::<Result<_, _>>()?,
+            names: names.into_iter().map(name).collect::<Result<_, _>>()?,
         })
     }
 
-    /// The object with everything secret taken out; `None` for kinds that are secret as
-    /// a whole, and for bytes that are not a JSON object.
-    pub fn redact(&self, object: &[u8]) -> Option<Value> {
-        let mut reader = serde_json::Deserializer::from_slice(object);
-        let place = Place {
-            rules: self,
-            path: &mut Vec::new(),
-            secret: false,
-        };
-        let mut value = place
-            .deserialize(&mut reader)
-            .ok()
-            .filter(Value::is_object)?;
-        reader.end().ok()?;
-        let kind = value["kind"].as_str().unwrap_or("").to_owned();
-        if SECRET_KINDS.contains(&kind.as_str()) {
-            return None;
-        }
-        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("managedFields");
-            if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
-                annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    /// Looks at an object once. Bounded in depth and in values; what was not looked at
+    /// makes the secrets incomplete, and the masker then leaves no text.
+    pub fn view(&self, object: &[u8], digester: Option<&Digester>) -> View {
+        let mut secrets = Secrets::default();
+        let Tree { mut value, deep } = match tree::read(object) {
+            Ok(tree) => tree,
+            Err(why) => {
+                secrets.incomplete();
+                return View {
+                    shown: match why {
+                        NoTree::Unreadable => Shown::Unreadable,
+                        NoTree::TooMuch => Shown::TooMuch,
+                    },
+                    secrets,
+                    digests: None,
+                };
             }
+        };
+        if deep {
+            secrets.incomplete();
         }
-        // The console puts the values themselves there.
-        if kind == "AgentSecretGrant"
-            && let Some(data) = value.pointer_mut("/spec/data")
-        {
-            *data = REDACTED.into();
+        // Before anything is taken out.
+        let digests = digester.map(|digester| digester.of_object(&value));
+        self.walk().value(&mut value, &mut secrets, Ground::Plain);
+        let secret = is_secret_kind(&value);
+        View {
+            shown: if secret {
+                Shown::Secret
+            } else {
+                Shown::Object(value)
+            },
+            secrets,
+            // Short secrets could be guessed from their digests by who holds the key.
+            digests: digests.filter(|_| !secret),
         }
-        Some(value)
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk {
+            rules: self,
+            path: Vec::new(),
+        }
     }
 
     fn names(&self, path: &[String]) -> bool {
@@ -155,191 +152,133 @@ impl Rules {
                     .all(|(wanted, field)| wanted == "*" || wanted == field)
         })
     }
-}
 
-/// True if a field of this name holds a secret: one of its words says so, and its last
-/// word does not make it a reference to one.
-pub fn is_secret_field(name: &str) -> bool {
-    let words = words(name);
-    let Some(last) = words.last() else {
-        return false;
-    };
-    let joined = words.concat();
-    let secret = words
-        .iter()
-        .any(|word| SECRET_WORDS.contains(&word.as_str()))
-        || SECRET_WORDS
-            .iter()
-            .any(|word| word.len() > 5 && joined == *word);
-    secret && (words.len() == 1 || !REFERENCE_WORDS.contains(&last.as_str()))
-}
-
-/// `webhookSigning_secretV2` → webhook, signing, secret, v2.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut before = ' ';
-    let mut letters = name.chars().take(256).peekable();
-    while let Some(letter) = letters.next() {
-        let next_is_lower = letters.peek().is_some_and(|next| next.is_lowercase());
-        let begins = !before.is_alphanumeric()
-            || (letter.is_uppercase() && (!before.is_uppercase() || next_is_lower));
-        if letter.is_alphanumeric() {
-            if begins {
-                words.push(String::new());
-            }
-            if let Some(word) = words.last_mut() {
-                word.extend(letter.to_lowercase());
-            }
-        }
-        before = letter;
+    /// True if a field of this name holds a secret: one of its words says so, and its last
+    /// word does not make it a reference to one.
+    pub fn is_secret_field(&self, name: &str) -> bool {
+        words::is_secret(name, &self.names)
     }
-    words
 }
 
-struct Place<'a> {
+fn is_secret_kind(value: &Value) -> bool {
+    value["kind"]
+        .as_str()
+        .is_some_and(|kind| SECRET_KINDS.contains(&kind))
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    Plain,
+    /// Under a reference: `key` names a key there.
+    Reference,
+    /// Under a secret field: texts and numbers go, the shape stays.
+    Secret,
+    /// As a whole: all of it goes.
+    Whole,
+}
+
+struct Walk<'a> {
     rules: &'a Rules,
-    path: &'a mut Vec<String>,
-    /// A field above is secret: texts and numbers go, the shape stays.
-    secret: bool,
+    /// Kept up only where paths are configured.
+    path: Vec<String>,
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        if self.path.len() >= DEPTH {
-            from.deserialize_ignored_any(IgnoredAny)?;
-            return Ok(TOO_DEEP.into());
-        }
-        from.deserialize_any(self)
-    }
-}
-
-impl Place<'_> {
-    fn scalar<E>(self, value: Value) -> Result<Value, E> {
-        Ok(if self.secret { REDACTED.into() } else { value })
-    }
-}
-
-impl<'de> Visitor<'de> for Place<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        self.scalar(value.into())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        self.scalar(value.into())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        self.scalar(value.into())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        self.scalar(value.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        // Lists have no field of their own in a path, but they count as a level.
-        self.path.push(String::new());
-        loop {
-            let place = Place {
-                rules: self.rules,
-                path: &mut *self.path,
-                secret: self.secret,
-            };
-            match from.next_element_seed(place)? {
-                Some(value) => list.push(value),
-                None => break,
+impl Walk<'_> {
+    /// Takes out what is secret. Recursion is bounded by the tree's depth.
+    fn value(&mut self, value: &mut Value, secrets: &mut Secrets, ground: Ground) {
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::String(text) if matches!(ground, Ground::Secret | Ground::Whole) => {
+                secrets.add(text);
+                *value = REDACTED.into();
             }
+            Value::Number(number) if matches!(ground, Ground::Secret | Ground::Whole) => {
+                secrets.add(&number.to_string());
+                *value = REDACTED.into();
+            }
+            Value::String(_) | Value::Number(_) => {}
+            Value::Array(list) => {
+                for item in list {
+                    self.value(item, secrets, ground);
+                }
+            }
+            Value::Object(map) => self.map(map, secrets, ground),
         }
-        self.path.pop();
-        Ok(list.into())
+        if ground == Ground::Whole {
+            *value = REDACTED.into();
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = from.next_key::<String>()? {
-            self.path.push(key.clone());
-            let named: Vec<String> = self
-                .path
-                .iter()
-                .filter(|field| !field.is_empty())
-                .cloned()
-                .collect();
-            let value = if self.rules.names(&named) {
-                from.next_value::<IgnoredAny>()?;
-                REDACTED.into()
-            } else {
-                let secret = self.secret || is_secret_field(&key);
-                from.next_value_seed(Place {
-                    rules: self.rules,
-                    path: &mut *self.path,
-                    secret,
-                })?
-            };
-            self.path.pop();
-            map.insert(key, value);
-        }
+    fn map(&mut self, map: &mut Map<String, Value>, secrets: &mut Secrets, ground: Ground) {
+        let kind = map.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let secret_kind = SECRET_KINDS.contains(&kind);
+        // The console puts the values themselves into a grant.
+        let grant = kind == "AgentSecretGrant";
+        // A selector's or toleration's key names a label.
+        let names_label = map.contains_key("operator") || map.contains_key("effect");
         // A variable of a container: the secret's name is a value, its value is not.
         let named_secret = map
             .get("name")
             .and_then(Value::as_str)
-            .is_some_and(is_secret_field);
-        if named_secret && map.get("value").is_some_and(|value| !value.is_null()) {
-            map.insert("value".to_owned(), REDACTED.into());
+            .is_some_and(|name| self.rules.is_secret_field(name));
+        let follows_paths = !self.rules.paths.is_empty();
+        map.retain(|name, value| {
+            let applied = name.ends_with(LAST_APPLIED);
+            if applied && let Some(text) = value.as_str() {
+                self.applied(text, secrets);
+            }
+            let managed = name == "managedFields" && value.is_array();
+            !applied && !managed
+        });
+        for (name, value) in map.iter_mut() {
+            if follows_paths {
+                self.path.push(name.clone());
+            }
+            let is_key = name == "key" && (names_label || ground == Ground::Reference);
+            let below = if ground == Ground::Whole
+                || (follows_paths && self.rules.names(&self.path))
+                || (secret_kind && SECRET_FIELDS.contains(&name.as_str()))
+                || (named_secret && name == "value" && !value.is_null())
+            {
+                Ground::Whole
+            } else if ground == Ground::Secret
+                || name == "stringData"
+                || (!is_key && self.rules.is_secret_field(name))
+            {
+                Ground::Secret
+            } else if words::is_reference(name) {
+                Ground::Reference
+            } else {
+                Ground::Plain
+            };
+            if grant
+                && name == "spec"
+                && let Some(data) = value.get_mut("data")
+            {
+                self.value(data, secrets, Ground::Whole);
+            }
+            self.value(value, secrets, below);
+            if follows_paths {
+                self.path.pop();
+            }
         }
-        Ok(map.into())
     }
-}
 
-/// Makes a text harmless for a terminal, a log line or an Event's note: control
-/// characters (ESC among them) and marks that turn the writing direction become a blank
-/// or `\u{fffd}`, and at most `limit` bytes are kept, ended by `…` where it was longer.
-pub fn clean_text(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit && !text.chars().any(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut clean = String::with_capacity(text.len().min(limit) + 4);
-    for letter in text.chars() {
-        let letter = match letter {
-            '\n' | '\r' | '\t' => ' ',
-            harmful if is_harmful(harmful) => char::REPLACEMENT_CHARACTER,
-            letter => letter,
-        };
-        clean.push(letter);
-        if clean.len() > limit {
-            let mark = if limit >= '…'.len_utf8() { "…" } else { "" };
-            clean.truncate(clean.floor_char_boundary(limit - mark.len()));
-            clean.push_str(mark);
-            break;
+    /// The whole of it is taken out, and what was secret in it may be echoed by itself.
+    fn applied(&self, text: &str, secrets: &mut Secrets) {
+        secrets.add(text);
+        match tree::read(text.as_bytes()) {
+            Ok(Tree { mut value, deep }) => {
+                if deep {
+                    secrets.incomplete();
+                }
+                self.rules.walk().value(&mut value, secrets, Ground::Plain);
+            }
+            Err(NoTree::TooMuch) => secrets.incomplete(),
+            Err(NoTree::Unreadable) => {}
         }
     }
-    Cow::Owned(clean)
-}
-
-/// Control characters, bidirectional overrides and isolates, zero-width marks, line and
-/// paragraph separators, tags, and the byte order mark.
-fn is_harmful(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

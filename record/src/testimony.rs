@@ -53,7 +53,7 @@ pub struct Testimony {
     pub context: Context,
     /// `final` only: the name the API server generated.
     pub generated_name: String,
-    /// Length of the raw object and the first 16 hex digits of a digest of it; the
+    /// Length of the raw object and the first 16 hex digits of a keyed digest of it; the
     /// witness may still hold it under this uid. Zero: nothing held.
     pub exhibit: (u64, String),
 }
@@ -147,6 +147,35 @@ impl Keys {
     /// Id of the key that signs: the last in byte order.
     pub fn newest(&self) -> Option<&str> {
         self.by_id.last_key_value().map(|(id, _)| id.as_str())
+    }
+
+    /// First 16 hexadecimal digits of a keyed digest of a raw object, as its testimony
+    /// carries it. Keyed: whoever reads the redacted object could else try short secrets
+    /// in its place until the digest fits. `None` without a key.
+    pub fn digest_of_exhibit(&self, object: &[u8]) -> Option<String> {
+        let (_, key) = self.by_id.last_key_value()?;
+        let mut context = hmac::Context::with_key(key);
+        context.update(b"docket exhibit raw 1");
+        context.update(object);
+        let head = context.sign().as_ref().get(..8)?.to_vec();
+        Some(data_encoding::HEXLOWER.encode(&head))
+    }
+
+    /// Makes digests of values for a namespace, from the key of this id, else from the
+    /// newest. `None` if there is no such key.
+    pub fn digester(
+        &self,
+        id: Option<&str>,
+        cluster: &str,
+        namespace: &str,
+    ) -> Option<crate::exhibit::Digester> {
+        let (id, key) = match id {
+            Some(id) => self.by_id.get_key_value(id),
+            None => self.by_id.last_key_value(),
+        }?;
+        Some(crate::exhibit::Digester::derive(
+            id, key, cluster, namespace,
+        ))
     }
 
     /// The annotation's value for a testimony, signed with the newest key whatever

@@ -1,6 +1,7 @@
 //! What the reporter counts.
 
 use crate::intake::Told;
+use docket_record::exhibit::Missing;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -45,6 +46,7 @@ pub struct Metrics {
     report_results_left_out: Gauge,
     published: Counters<1>,
     witness: Counters<1>,
+    exhibits: Counters<1>,
     file_behind: Family<Labels<1>, Gauge>,
 }
 
@@ -74,6 +76,7 @@ impl Metrics {
             report_results_left_out: Gauge::default(),
             published: Family::default(),
             witness: Family::default(),
+            exhibits: Family::default(),
             file_behind: Family::default(),
         };
         let mut all = Registry::with_prefix("docket_reporter");
@@ -164,6 +167,17 @@ impl Metrics {
             m.witness.clone(),
         );
         all.register(
+            "exhibits",
+            "Denials by what became of their exhibit; without one their texts stay unmasked",
+            m.exhibits.clone(),
+        );
+        for outcome in ["kept", "withheld"]
+            .into_iter()
+            .chain(Missing::ALL.map(Missing::label))
+        {
+            drop(m.exhibits.get_or_create(&[("outcome", outcome.into())]));
+        }
+        all.register(
             "file_bytes_behind",
             "Bytes of the audit log not read yet",
             m.file_behind.clone(),
@@ -238,6 +252,13 @@ impl Metrics {
         self.witness
             .get_or_create(&[("outcome", outcome.into())])
             .inc();
+    }
+
+    /// What became of so many exhibits.
+    pub fn exhibits(&self, outcome: &'static str, count: u64) {
+        self.exhibits
+            .get_or_create(&[("outcome", outcome.into())])
+            .inc_by(count);
     }
 
     /// How far a file source is behind.

@@ -1,5 +1,7 @@
-//! Asking the witnesses: how far a process has numbered, and which object of a collection
-//! it reviewed last.
+//! Asking the witnesses: how far a process has numbered, which object of a collection it
+//! reviewed last, and for exhibits.
+
+mod exhibits;
 
 use crate::intake::Arrival;
 use crate::metrics::Metrics;
@@ -10,6 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use docket_record::denial::Record;
 use docket_record::testimony::Process;
+use exhibits::Silent;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -18,9 +21,10 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Between two questions for the last number. Well below `--number-wait`.
 const POLL: Duration = Duration::from_secs(10);
@@ -42,6 +46,10 @@ struct Inner {
     files: Option<ClientFiles>,
     client: ArcSwap<Https>,
     metrics: Metrics,
+    /// Bodies of calls for exhibits under way, in KiB.
+    room: Semaphore,
+    /// Witnesses that did not answer in time.
+    silent: Mutex<HashMap<String, Silent>>,
 }
 
 /// The object a witness reviewed last.
@@ -106,6 +114,8 @@ impl Witnesses {
                 files,
                 client,
                 metrics,
+                room: Semaphore::new(exhibits::ROOM as usize),
+                silent: Mutex::default(),
             }),
         })
     }
@@ -148,6 +158,16 @@ impl Witnesses {
         &self,
         request: http::Request<Full<Bytes>>,
     ) -> Result<Option<T>> {
+        let body = self.call(request, LONGEST).await?;
+        Ok(body.map(|body| serde_json::from_slice(&body)).transpose()?)
+    }
+
+    /// The body of the answer; `None` for "not found".
+    async fn call(
+        &self,
+        request: http::Request<Full<Bytes>>,
+        longest: usize,
+    ) -> Result<Option<Bytes>> {
         let client = self.inner.client.load_full();
         let response = client.request(request).await?;
         match response.status() {
@@ -155,9 +175,9 @@ impl Witnesses {
             http::StatusCode::OK => {}
             status => anyhow::bail!("the witness answered {status}"),
         }
-        let body = Limited::new(response.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        Ok(Some(serde_json::from_slice(&body)?))
+        let body = Limited::new(response.into_body(), longest).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!(error))?;
+        Ok(Some(body.to_bytes()))
     }
 
     async fn numbered(&self, url: &str) -> Result<Numbered> {

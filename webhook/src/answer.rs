@@ -17,7 +17,7 @@ use axum::{Router, response::IntoResponse};
 use bytes::Bytes;
 use docket_record::denial::Context;
 use docket_record::review::{self, Review};
-use docket_record::testimony::{FINAL, Testimony, WITNESS};
+use docket_record::testimony::{FINAL, Keys, Testimony, WITNESS};
 use jiff::Timestamp;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,7 +132,7 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
         exhibit: if collection {
             (0, String::new())
         } else {
-            exhibit(witness, &review, body)
+            exhibit(witness, &keys, &review, body)
         },
     };
     let name = match hook {
@@ -192,24 +192,24 @@ fn context(witness: &Witness, hook: Hook, review: &Review<'_>) -> Context {
 }
 
 /// Keeps the object, and gives its length and digest.
-fn exhibit(witness: &Witness, review: &Review<'_>, body: &Bytes) -> (u64, String) {
+fn exhibit(witness: &Witness, keys: &Keys, review: &Review<'_>, body: &Bytes) -> (u64, String) {
     // What a DELETE is about is the object as it was.
-    let object = match &*review.operation {
-        "CREATE" | "UPDATE" => review.object,
-        "DELETE" => review.old_object,
+    let (object, replaced) = match &*review.operation {
+        "CREATE" => (review.object, None),
+        "UPDATE" => (review.object, review.old_object),
+        "DELETE" => (review.old_object, None),
         // The command line of an exec: nothing in it tells a secret from a word.
-        _ => None,
+        _ => (None, None),
     };
     let secret = review.kind == "Secret" || review.resource == "secrets";
     let Some(object) = object.filter(|object| object.len() > 2 && !secret) else {
         return (0, String::new());
     };
-    if !witness.exhibits.keep(&review.uid, body, object) {
+    if !witness.exhibits.keep(&review.uid, body, object, replaced) {
         return (0, String::new());
     }
-    let digest = ring::digest::digest(&ring::digest::SHA256, object);
-    let head = digest.as_ref().get(..8).unwrap_or_default();
-    (object.len() as u64, data_encoding::HEXLOWER.encode(head))
+    let digest = keys.digest_of_exhibit(object).unwrap_or_default();
+    (object.len() as u64, digest)
 }
 
 fn whose<'a>(review: &'a Review<'_>) -> Whose<'a> {

@@ -132,6 +132,11 @@ pub struct ExhibitArgs {
     /// between, `*` for any one, as in spec.auth.header. May be repeated.
     #[arg(long, value_name = "PATH")]
     pub redact: Vec<String>,
+
+    /// The value of every field whose name has these words in it, beside the built-in ones
+    /// (token, password, key and their kin), as in accountNumber. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub redact_name: Vec<String>,
 }
 
 /// What a testimony is bound to.

@@ -1,4 +1,5 @@
-//! Reviewed objects, kept in memory for as long as there is room.
+//! Reviewed objects, kept in memory for as long as there is room; of an update also the one
+//! that it replaces, since a message may echo either.
 //!
 //! An exhibit is a slice of the request's body as it came, so nothing is copied; what it
 //! costs is the whole body, and that is what is counted. The oldest goes first.
@@ -26,8 +27,17 @@ struct Inner {
 }
 
 struct Exhibit {
-    object: Bytes,
+    held: Held,
     cost: usize,
+}
+
+/// One exhibit, raw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What the review is about.
+    pub object: Bytes,
+    /// What an update replaces.
+    pub replaced: Option<Bytes>,
 }
 
 /// How full the ring is.
@@ -50,16 +60,20 @@ impl Exhibits {
         }
     }
 
-    /// Keeps `object`, which must be a slice of `body`. Says whether it is held now.
-    pub fn keep(&self, uid: &str, body: &Bytes, object: &[u8]) -> bool {
+    /// Keeps `object`, and what it replaces; both must be slices of `body`. Says whether
+    /// they are held now.
+    pub fn keep(&self, uid: &str, body: &Bytes, object: &[u8], replaced: Option<&[u8]>) -> bool {
         let cost = body.len() + uid.len() * 2 + OVERHEAD;
         if object.is_empty() || cost > self.limit {
             return false;
         }
-        let object = body.slice_ref(object);
+        let held = Held {
+            object: body.slice_ref(object),
+            replaced: replaced.map(|replaced| body.slice_ref(replaced)),
+        };
         let mut inner = crate::witness::lock(&self.inner);
         inner.bytes += cost;
-        match inner.by_uid.insert(uid.into(), Exhibit { object, cost }) {
+        match inner.by_uid.insert(uid.into(), Exhibit { held, cost }) {
             // The same review delivered again takes the place it had.
             Some(old) => inner.bytes -= old.cost,
             None => inner.order.push_back(uid.into()),
@@ -76,12 +90,12 @@ impl Exhibits {
         true
     }
 
-    /// The raw object shown by a review, if it is still held.
-    pub fn get(&self, uid: &str) -> Option<Bytes> {
+    /// What a review showed, if it is still held.
+    pub fn get(&self, uid: &str) -> Option<Held> {
         crate::witness::lock(&self.inner)
             .by_uid
             .get(uid)
-            .map(|exhibit| exhibit.object.clone())
+            .map(|exhibit| exhibit.held.clone())
     }
 
     /// How full it is.
@@ -107,10 +121,11 @@ mod tests {
     fn an_exhibit_is_the_object_alone_and_is_not_copied() {
         let ring = Exhibits::new(1 << 20);
         let body = Bytes::from_static(b"{\"object\":{\"a\":1}}");
-        assert!(ring.keep("u", &body, &body[10..17]));
+        assert!(ring.keep("u", &body, &body[10..17], Some(&body[..1])));
         let held = ring.get("u").unwrap();
-        assert_eq!(held, "{\"a\":1}");
-        assert_eq!(held.as_ptr(), body[10..].as_ptr());
+        assert_eq!(held.object, "{\"a\":1}");
+        assert_eq!(held.object.as_ptr(), body[10..].as_ptr());
+        assert_eq!(held.replaced.unwrap(), "{");
         assert_eq!(ring.get("other"), None);
     }
 
@@ -119,7 +134,7 @@ mod tests {
         let ring = Exhibits::new(100_000);
         for i in 0..1_000 {
             let body = body(5_000, b'x');
-            assert!(ring.keep(&format!("uid-{i}"), &body, &body[..4_000]));
+            assert!(ring.keep(&format!("uid-{i}"), &body, &body[..4_000], None));
             assert!(ring.fill().bytes <= 100_000);
         }
         let fill = ring.fill();
@@ -132,9 +147,9 @@ mod tests {
     fn a_body_larger_than_the_ring_pushes_nothing_out() {
         let ring = Exhibits::new(10_000);
         let small = body(1_000, b's');
-        assert!(ring.keep("small", &small, &small));
+        assert!(ring.keep("small", &small, &small, None));
         let large = body(20_000, b'l');
-        assert!(!ring.keep("large", &large, &large));
+        assert!(!ring.keep("large", &large, &large, None));
         assert!(ring.get("small").is_some());
     }
 
@@ -143,14 +158,14 @@ mod tests {
         let ring = Exhibits::new(10_000);
         for fill in [b'a', b'b'] {
             let body = body(1_000, fill);
-            assert!(ring.keep("uid", &body, &body));
+            assert!(ring.keep("uid", &body, &body, None));
         }
         assert_eq!(ring.fill().held, 1);
         assert!(ring.fill().bytes < 2_000);
-        assert_eq!(ring.get("uid").unwrap()[0], b'b');
+        assert_eq!(ring.get("uid").unwrap().object[0], b'b');
         for i in 0..20 {
             let body = body(1_000, b'c');
-            assert!(ring.keep(&format!("n{i}"), &body, &body));
+            assert!(ring.keep(&format!("n{i}"), &body, &body, None));
             assert!(ring.fill().bytes <= 10_000);
         }
         assert_eq!(ring.get("uid"), None);

@@ -1,12 +1,13 @@
 //! What the witness hands out, to the reporter alone (mutual TLS): its last number, the
 //! last object of a collection, and exhibits, always redacted.
 
+use crate::asked;
 use crate::collections::Whose;
 use crate::witness::Witness;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,14 +16,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Redactions at one time: each holds a tree of an object in memory.
+/// Calls for exhibits at one time: each keeps a processor busy and a tree of an object in
+/// memory.
 const REDACTIONS: usize = 2;
 
+/// What the routes share.
 #[derive(Clone)]
-struct Handout {
-    witness: Arc<Witness>,
-    rules: Arc<Rules>,
-    redactions: Arc<tokio::sync::Semaphore>,
+pub struct Handout {
+    /// The state behind all listeners.
+    pub witness: Arc<Witness>,
+    /// What is secret.
+    pub rules: Arc<Rules>,
+    /// Who holds a permit may redact.
+    pub redactions: Arc<tokio::sync::Semaphore>,
 }
 
 /// The reporter's routes.
@@ -30,7 +36,7 @@ pub fn router(witness: Arc<Witness>, rules: Rules) -> Router {
     Router::new()
         .route("/process", get(process))
         .route("/collection", post(collection))
-        .route("/exhibits/{uid}", get(exhibit))
+        .route("/exhibits", post(asked::exhibits))
         .with_state(Handout {
             witness,
             rules: Arc::new(rules),
@@ -97,28 +103,5 @@ async fn collection(State(Handout { witness, .. }): State<Handout>, body: Bytes)
         })
         .into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-async fn exhibit(State(handout): State<Handout>, Path(uid): Path<String>) -> Response {
-    let Some(object) = handout.witness.exhibits.get(&uid) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    // Closed only with the process.
-    let Ok(permit) = Arc::clone(&handout.redactions).acquire_owned().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    };
-    let redacted = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        handout.rules.redact(&object)
-    });
-    match redacted.await {
-        Ok(Some(redacted)) => Json(redacted).into_response(),
-        // A kind that is secret as a whole, or no object after all.
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
-        Err(error) => {
-            tracing::error!("an exhibit could not be redacted and was not handed out: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

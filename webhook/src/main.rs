@@ -16,6 +16,7 @@
 mod admin;
 mod answer;
 mod args;
+mod asked;
 mod body;
 mod collections;
 mod connections;

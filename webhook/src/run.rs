@@ -127,8 +127,10 @@ impl Bound {
                 exhibits_client_ca: Some(ca),
                 exhibit_bytes: _,
                 redact,
+                redact_name,
             } => {
-                let rules = Rules::with_paths(redact).context("cannot use --redact")?;
+                let rules = Rules::new(redact, redact_name)
+                    .context("cannot use --redact or --redact-name")?;
                 let files = TlsFiles {
                     cert,
                     key,

@@ -96,6 +96,7 @@ impl<'a> Case<'a> {
                 .derived
                 .map(|derived| derived.shape.to_owned())
                 .unwrap_or_default(),
+            unmasked: false,
             notes,
         };
         let personal = Personal {
@@ -113,12 +114,14 @@ impl<'a> Case<'a> {
             event: event.kept(),
             importer: String::new(),
         };
-        Record {
+        let mut record = Record {
             id: self.id,
             public,
             personal,
             exhibit: None,
-        }
+        };
+        record.public.unmasked = may_repeat(refusal, &mut record);
+        record
     }
 
     /// The same event as an admitted write.
@@ -302,4 +305,25 @@ impl<'a> Case<'a> {
             ));
         }
     }
+}
+
+/// True if a text of the record may repeat what the object said, so that it has to be masked.
+fn may_repeat(refusal: &Refusal<'_>, record: &mut Record) -> bool {
+    let own_words = match refusal {
+        // All of it is the API server's own: names of hooks, addresses, what the network said.
+        Refusal::TimedOut | Refusal::NoDryRun { .. } => true,
+        Refusal::CallFailed { why, .. } => why.starts_with("failed to call webhook: Post \""),
+        _ => false,
+    };
+    if own_words {
+        // But a policy that only audits may have left its message.
+        let repeats = |(key, value): (&String, &serde_json::Value)| {
+            key.starts_with("validation.policy.") && value.as_str() != Some("")
+        };
+        let annotations = record.personal.event["annotations"].as_object();
+        return annotations.is_some_and(|all| all.iter().any(repeats));
+    }
+    let mut repeats = false;
+    record.echoes(|text| repeats |= !text.is_empty());
+    repeats
 }

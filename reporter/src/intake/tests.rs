@@ -60,6 +60,7 @@ impl Bench {
             policies: Arc::new(arc_swap::ArcSwap::from_pointee(PolicyList::default())),
             quarantine: Quarantine::new(None),
             witnesses: None,
+            metrics: crate::metrics::Metrics::new().0,
         };
         Bench {
             dir,

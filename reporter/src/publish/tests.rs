@@ -40,6 +40,7 @@ fn public() -> Public {
         passes: 1,
         source: "api".into(),
         derived: String::new(),
+        unmasked: false,
         notes: Vec::new(),
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn court(
         policies,
         quarantine: Quarantine::new(place.quarantine.clone()),
         witnesses: witnesses(arguments, metrics)?,
+        metrics: metrics.clone(),
     }))
 }
 

@@ -1,9 +1,11 @@
 //! Where audit events come from, and what all sources do with them.
 //!
 //! A source turns bytes into an [`Arrival`]: it filters, examines, puts aside what can't
-//! be read, and asks the witness which object of a collection was denied. Deciding and
-//! writing is the intake's. What people bring ([`import`]) is read by the same code.
+//! be read, and asks the witnesses: which object of a collection was denied, and for the
+//! exhibits by which texts are masked. Deciding and writing is the intake's. What people
+//! bring ([`import`]) is read by the same code.
 
+mod exhibits;
 pub mod file;
 pub mod import;
 pub mod quarantine;
@@ -12,6 +14,7 @@ pub mod webhook;
 
 use crate::gaps::{Cause, Gap};
 use crate::intake::Arrival;
+use crate::metrics::Metrics;
 use crate::witness::Witnesses;
 use arc_swap::ArcSwap;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
@@ -37,8 +40,10 @@ pub struct Court {
     pub policies: Arc<ArcSwap<PolicyList>>,
     /// Where unreadable bytes go.
     pub quarantine: Quarantine,
-    /// Whom to ask about collections.
+    /// Whom to ask about collections and for exhibits.
     pub witnesses: Option<Witnesses>,
+    /// Counters.
+    pub metrics: Metrics,
 }
 
 impl Court {

@@ -185,6 +185,7 @@ impl Audit {
             }
         };
         self.court.collections(&mut arrival).await;
+        self.court.exhibits(&mut arrival).await;
         self.writer.commit(arrival).await
     }
 }

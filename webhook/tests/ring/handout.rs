@@ -1,35 +1,84 @@
-use crate::harness::{Setup, collection_review, review, uid};
+use crate::harness::{Setup, Witness, collection_review, review, uid};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-fn exhibit(n: usize) -> String {
-    format!("/exhibits/{}", uid(n))
+/// One call about these reviews, each with one text.
+fn questions(uids: &[usize], text: &str) -> Value {
+    let one = |n: &usize| json!({ "uid": uid(*n), "namespace": "krate-org-acme", "texts": [text] });
+    json!({ "questions": uids.iter().map(one).collect::<Vec<_>>() })
+}
+
+async fn answers(witness: &Witness, uids: &[usize], text: &str) -> Vec<Value> {
+    let got = witness
+        .ask("POST", "/exhibits", questions(uids, text))
+        .await;
+    assert_eq!(got.status, StatusCode::OK);
+    got.json()["answers"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
-async fn an_exhibit_is_handed_to_the_reporter_redacted() {
+async fn exhibits_of_a_batch_are_handed_to_the_reporter_redacted_and_its_texts_masked() {
     let witness = Setup::new()
-        .flags(&["--redact", "spec.auth.header"])
+        .flags(&[
+            "--redact",
+            "spec.auth.header",
+            "--redact-name",
+            "accountNumber",
+        ])
         .start()
         .await;
     let mut body = review(&uid(1));
-    body["request"]["object"]["spec"]["password"] = json!("hunter2");
-    body["request"]["object"]["spec"]["auth"] = json!({ "header": "x-word", "kind": "basic" });
+    let spec = &mut body["request"]["object"]["spec"];
+    spec["password"] = json!("hunter2");
+    spec["auth"] = json!({ "header": "x-word", "kind": "basic" });
+    spec["bankAccountNumber"] = json!(1234567);
     witness.post("/mutate", body.to_string()).await;
-    let got = witness.ask("GET", &exhibit(1), Value::Null).await;
-    assert_eq!(got.status, StatusCode::OK);
-    let object = got.json();
+    witness.post("/mutate", review(&uid(2)).to_string()).await;
+    let text = "no \"hunter2\", x-word or 1234567, but a change";
+    let answers = answers(&witness, &[1, 2, 3], text).await;
+    let held = &answers[0]["held"];
+    let object = &held["exhibit"]["object"];
     assert_eq!(object["spec"]["title"], "a change");
     assert_eq!(object["spec"]["auth"]["kind"], "basic");
-    let text = object.to_string();
+    let masked = held["texts"][0].as_str().unwrap();
+    assert!(masked.starts_with("no \"[redacted:") && masked.ends_with("], but a change"));
+    for secret in ["hunter2", "x-word", "1234567"] {
+        assert!(!held.to_string().contains(secret), "{held}");
+    }
+    let digests = &held["exhibit"]["digests"];
+    let mark = &digests["paths"]["spec.password"].as_str().unwrap()[..4];
+    assert!(masked.contains(mark), "{masked} has the mark {mark}");
+    // An object without secrets leaves the text alone.
+    assert_eq!(answers[1]["held"]["texts"], json!([null]));
+    assert_eq!(answers[2], json!({ "missing": "gone" }));
+}
+
+#[tokio::test]
+async fn two_witnesses_with_one_key_make_the_same_digests() {
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        let witness = Setup::new().start().await;
+        witness.post("/mutate", review(&uid(1)).to_string()).await;
+        let answers = answers(&witness, &[1], "").await;
+        digests.push(answers[0]["held"]["exhibit"]["digests"].clone());
+    }
+    assert!(digests[0]["paths"].as_object().unwrap().len() > 2);
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[tokio::test]
+async fn what_an_update_replaces_is_masked_too() {
+    let witness = Setup::new().start().await;
+    let mut body = review(&uid(1));
+    body["request"]["operation"] = json!("UPDATE");
+    body["request"]["oldObject"] = body["request"]["object"].clone();
+    body["request"]["oldObject"]["spec"]["token"] = json!("an-old-value");
+    witness.post("/validate", body.to_string()).await;
+    let answers = answers(&witness, &[1], "was an-old-value").await;
     assert!(
-        !text.contains("hunter2") && !text.contains("x-word"),
-        "{text}"
-    );
-    assert_eq!(
-        witness.ask("GET", &exhibit(2), Value::Null).await.status,
-        StatusCode::NOT_FOUND
+        !answers[0].to_string().contains("an-old-value"),
+        "{answers:?}"
     );
 }
 
@@ -40,8 +89,58 @@ async fn the_exhibit_of_a_delete_is_the_object_as_it_was() {
     body["request"]["operation"] = json!("DELETE");
     body["request"]["oldObject"] = body["request"]["object"].take();
     witness.post("/mutate", body.to_string()).await;
-    let object = witness.ask("GET", &exhibit(1), Value::Null).await.json();
+    let answers = answers(&witness, &[1], "").await;
+    let object = &answers[0]["held"]["exhibit"]["object"];
     assert_eq!(object["metadata"]["name"], "pr-1");
+}
+
+#[tokio::test]
+async fn what_is_no_question_is_refused_and_nothing_of_it_is_told() {
+    let witness = Setup::new().start().await;
+    for (body, status) in [
+        (json!({ "questions": 1 }), StatusCode::BAD_REQUEST),
+        (
+            json!({ "questions": [{ "uid": 7, "texts": ["a-secret"] }] }),
+            StatusCode::BAD_REQUEST,
+        ),
+        (questions(&vec![1; 4097], ""), StatusCode::BAD_REQUEST),
+        (
+            json!({ "x": "y".repeat(33 << 20) }),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+    ] {
+        let got = witness.ask("POST", "/exhibits", body).await;
+        assert_eq!(got.status, status);
+        assert!(!String::from_utf8_lossy(&got.body).contains("a-secret"));
+    }
+    let got = witness.ask("GET", "/exhibits", Value::Null).await;
+    assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn four_hundred_denials_with_long_messages_are_answered_in_one_call() {
+    let witness = Setup::new().start().await;
+    let mut connection = witness.apiserver().await;
+    let uids: Vec<usize> = (0..400).collect();
+    for n in &uids {
+        let mut body = review(&uid(*n));
+        body["request"]["object"]["spec"]["token"] = json!(format!("value-of-{n}-here"));
+        connection.post("/mutate", body.to_string()).await.unwrap();
+    }
+    let text = format!("{}value-of-7-here", "so many words ".repeat(1_100));
+    let answers = answers(&witness, &uids, &text).await;
+    assert_eq!(answers.len(), 400);
+    // An unoptimised witness may run out of time; it then says so, and loses nothing.
+    for (n, answer) in answers.iter().enumerate() {
+        let slow = answer["missing"] == "slow";
+        assert!(
+            slow || answer["held"]["exhibit"]["object"].is_object(),
+            "{answer}"
+        );
+        assert!(n > 7 || !slow, "the first are answered");
+    }
+    let masked = answers[7]["held"]["texts"][0].as_str().unwrap();
+    assert!(!masked.contains("value-of-7-here"));
 }
 
 #[tokio::test]
@@ -65,10 +164,8 @@ async fn a_secret_is_never_an_exhibit() {
         );
     }
     assert_eq!(witness.metric("docket_witness_exhibits").await, 0.0);
-    assert_eq!(
-        witness.ask("GET", &exhibit(1), Value::Null).await.status,
-        StatusCode::NOT_FOUND
-    );
+    let gone = json!({ "missing": "gone" });
+    assert_eq!(answers(&witness, &[1, 2], "").await, [gone.clone(), gone]);
 }
 
 #[tokio::test]
@@ -90,14 +187,9 @@ async fn exhibits_never_cost_more_than_they_may() {
         .metric("docket_witness_exhibits_evicted_total")
         .await;
     assert_eq!(held + evicted, 100.0);
-    assert_eq!(
-        witness.ask("GET", &exhibit(99), Value::Null).await.status,
-        StatusCode::OK
-    );
-    assert_eq!(
-        witness.ask("GET", &exhibit(0), Value::Null).await.status,
-        StatusCode::NOT_FOUND
-    );
+    let answers = answers(&witness, &[99, 0], "").await;
+    assert!(answers[0]["held"].is_object());
+    assert_eq!(answers[1], json!({ "missing": "gone" }));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::intake::Arrival;
 use crate::sources::aside;
 use crate::sources::quarantine::Put;
 use data_encoding::HEXLOWER;
+use docket_record::examine::{Finding, Outcome};
 use jiff::Timestamp;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -87,8 +88,12 @@ impl Tail {
         if let Some(next) = next {
             to = next;
         }
-        if arrival.findings.iter().any(|finding| finding.collection) {
-            self.runtime.block_on(self.court.collections(&mut arrival));
+        let asks = |finding: &Finding| matches!(finding.outcome, Outcome::Record(_));
+        if arrival.findings.iter().any(asks) {
+            self.runtime.block_on(async {
+                self.court.collections(&mut arrival).await;
+                self.court.exhibits(&mut arrival).await;
+            });
         }
         arrival
             .state

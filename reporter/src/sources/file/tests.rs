@@ -59,6 +59,7 @@ impl Bench {
             policies: Arc::new(ArcSwap::from_pointee(PolicyList::default())),
             quarantine: Quarantine::new(None),
             witnesses: None,
+            metrics: metrics.clone(),
         };
         let shared = Shared {
             court: Arc::new(court),
