@@ -64,6 +64,7 @@ impl World {
             policies: Arc::default(),
             quarantine: Quarantine::new(Some(directory.path().join("quarantine"))),
             witnesses: None,
+            metrics: crate::metrics::Metrics::new().0,
         };
         let cluster = ClusterDouble::default();
         cluster.grant("admin", "*");
