@@ -236,7 +236,7 @@ pub struct List {
     /// Who said no, such as kyverno
     #[arg(long)]
     pub enforcer: Option<String>,
-    /// denied, unavailable, unknown or failedOpen
+    /// denied, unavailable, unknown, failedOpen or excepted
     #[arg(long)]
     pub verdict: Option<String>,
     /// CREATE, UPDATE, DELETE or CONNECT

@@ -61,6 +61,9 @@ impl Page {
             self.attribution(attribution);
         }
         self.words(item, attributions);
+        for exception in item["exceptions"].as_array().into_iter().flatten() {
+            self.exception(exception);
+        }
         self.krate(item);
         self.evidence(item);
         for note in item["notes"].as_array().into_iter().flatten() {
@@ -91,7 +94,7 @@ impl Page {
             Some("denied") => "Denied",
             Some("unavailable") => "Unavailable",
             Some("unknown") => "Unknown",
-            Some("failedOpen") => "Admitted",
+            Some("failedOpen" | "excepted") => "Admitted",
             _ => "Unreadable",
         };
         let style = if verdict == "Denied" {
@@ -142,6 +145,11 @@ impl Page {
                 "",
                 Style::Yellow,
                 "What became of the request can't be known from its audit event.",
+            ),
+            Some("excepted") => self.line(
+                "",
+                Style::Yellow,
+                "It was let through, and an exception applied, or may have. What the policy would have said without it is not known.",
             ),
             Some("failedOpen") => self.line(
                 "",
@@ -194,6 +202,33 @@ impl Page {
         if law["exceptionEligible"] == true && of("result") == "fail" {
             let exception = "A PolicyException can name this policy.";
             self.line("", Style::Dim, exception);
+        }
+    }
+
+    fn exception(&mut self, exception: &Value) {
+        let of = |name: &str| text(&exception[name]);
+        let place = match of("namespace") {
+            namespace if namespace.is_empty() => of("name"),
+            namespace => format!("{namespace}/{}", of("name")),
+        };
+        self.out.push('\n');
+        self.line(
+            "Exception",
+            Style::Bold,
+            &format!("{place} for policy {}", of("policy")),
+        );
+        let evidence = match exception["evidence"].as_str() {
+            Some("report") => "evidence: the enforcer's report says that it decided",
+            _ => {
+                "evidence: it was in force, and names a policy that covers the resource there; \
+                 whether its conditions held is not known"
+            }
+        };
+        self.line("", Style::Plain, evidence);
+        let laws = exception["laws"].as_array().into_iter().flatten();
+        for law in laws {
+            let id: String = text(law).chars().take(12).collect();
+            self.line("", Style::Dim, &format!("law entry {id}"));
         }
     }
 

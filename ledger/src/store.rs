@@ -4,6 +4,7 @@ mod append;
 mod around;
 mod head;
 mod open;
+mod passes;
 mod reindex;
 mod state;
 

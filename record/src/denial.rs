@@ -98,6 +98,55 @@ pub enum Verdict {
     Unknown,
     /// Admitted although an enforcer's hook was skipped because it failed (a pass).
     FailedOpen,
+    /// Admitted, and an exception applied, or may have (a pass). No word on what the policy
+    /// would have said without it.
+    Excepted,
+}
+
+impl Verdict {
+    /// True for what was admitted.
+    pub fn is_pass(self) -> bool {
+        matches!(self, Verdict::FailedOpen | Verdict::Excepted)
+    }
+}
+
+/// What says that an exception applied to a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Evidence {
+    /// The weaker: the exception was in force, and names a policy that covers the resource
+    /// in that namespace. Whether its conditions held is not known.
+    #[default]
+    Law,
+    /// The enforcer's own report says that the exception decided.
+    Report,
+}
+
+/// An exception and the policy that it took out of the way, or may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Excepted {
+    /// Namespace of the exception; empty where only its name is known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// metadata.name of the exception.
+    pub name: String,
+    /// Kind of the policy; empty where it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub policy_kind: String,
+    /// For namespaced policies.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub policy_namespace: String,
+    /// metadata.name of the policy.
+    pub policy: String,
+    /// Rules of it, where the exception names some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// What says so.
+    pub evidence: Evidence,
+    /// Ids of the `law` entries of the exception that may have been in force.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub laws: Vec<String>,
 }
 
 /// How sure an attribution is.
@@ -266,6 +315,9 @@ pub struct Public {
     pub reason: String,
     /// All readings of who denied; at least one for denied and unavailable.
     pub attributions: Vec<Attribution>,
+    /// Of an excepted write: the exceptions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Excepted>,
     /// Krate's terms.
     pub context: Context,
     /// Our testimony.

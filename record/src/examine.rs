@@ -171,7 +171,7 @@ pub struct Finding {
 /// Entry or count.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// A denial (denied, unavailable, unknown) or a pass (failedOpen).
+    /// A denial (denied, unavailable, unknown) or a pass (failedOpen, excepted).
     Record(Box<Record>),
     /// Only counted.
     Counted(Counted),
@@ -208,13 +208,17 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
     };
     let outcome = match judge(event, called) {
         _ if !governed => Outcome::Counted(Counted::NotGoverned),
+        Judgement::Counted(Counted::Admitted) => match case.excepted() {
+            Some(record) => Outcome::Record(Box::new(record)),
+            None => Outcome::Counted(Counted::Admitted),
+        },
         Judgement::Counted(why) => Outcome::Counted(why),
         Judgement::Record(verdict, refusal) => {
             Outcome::Record(Box::new(case.record(verdict, &refusal)))
         }
     };
     let admitted = match &outcome {
-        Outcome::Record(record) => record.public.verdict == crate::denial::Verdict::FailedOpen,
+        Outcome::Record(record) => record.public.verdict.is_pass(),
         Outcome::Counted(counted) => *counted == Counted::Admitted,
     };
     let write = admitted.then(|| Box::new(case.write(time)));
@@ -238,7 +242,7 @@ fn is_refused_collection(event: &AuditEvent, outcome: &Outcome) -> bool {
         .as_ref()
         .is_some_and(|object| object.name.is_empty());
     let refused = match outcome {
-        Outcome::Record(record) => record.public.verdict != crate::denial::Verdict::FailedOpen,
+        Outcome::Record(record) => !record.public.verdict.is_pass(),
         Outcome::Counted(_) => false,
     };
     refused && nameless && matches!(event.verb.as_str(), "deletecollection" | "delete")

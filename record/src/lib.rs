@@ -19,6 +19,7 @@ pub mod attribution;
 pub mod audit;
 pub mod denial;
 pub mod examine;
+pub mod excepted;
 pub mod exhibit;
 pub mod import;
 pub mod krate;

@@ -2,7 +2,10 @@
 //! attribution read from a text can be true, and what the policy says of itself.
 
 mod about;
+mod places;
 mod read;
+
+pub use places::Places;
 
 use crate::denial::Law;
 
@@ -33,6 +36,8 @@ pub struct Policy {
     pub messages: Option<Vec<String>>,
     /// Kind and name of the Kyverno policy this object was generated from.
     pub generated_from: Option<(String, String)>,
+    /// Namespaces, as far as a selector tells by their names.
+    pub places: Places,
     /// What the policy says of itself.
     pub law: Law,
     /// Id of the `law` entry of this version; empty before there is one.

@@ -80,7 +80,7 @@ pub struct ProcessName {
 }
 
 /// Lower-case base32 of SHA-256 over the parts, each ended by a zero byte.
-fn id(parts: &[&str]) -> String {
+pub(crate) fn id(parts: &[&str]) -> String {
     let mut bytes = Vec::new();
     for part in parts {
         bytes.extend_from_slice(part.as_bytes());

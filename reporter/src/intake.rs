@@ -9,7 +9,11 @@
 //! loss costs nothing but a second look at a batch. After a failed commit the whole
 //! [`Intake`] is thrown away and loaded again, so memory never runs ahead of the disk.
 
+mod excepted;
 mod import;
+
+pub use excepted::Sighting;
+pub(crate) use excepted::by_report;
 
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
@@ -51,6 +55,8 @@ pub struct Arrival {
     /// Entries that are made elsewhere: laws, what was learned later. Kept after the
     /// findings of the same arrival.
     pub entries: Vec<NewEntry>,
+    /// What reports say of objects that an exception let through.
+    pub sightings: Vec<Sighting>,
     /// The source's own progress; written with the entries or not at all.
     pub state: Vec<(String, Option<Vec<u8>>)>,
 }
@@ -126,6 +132,7 @@ pub struct Intake {
     failed_open: VecDeque<Timestamp>,
     links: import::Links,
     objects: Objects,
+    excepted: excepted::Passes,
 }
 
 impl Intake {
@@ -173,6 +180,7 @@ impl Intake {
             failed_open: VecDeque::new(),
             links: import::Links::load(store)?,
             objects: Objects::default(),
+            excepted: excepted::Passes::default(),
         })
     }
 
@@ -220,6 +228,10 @@ impl Intake {
                 .entries
                 .extend(arrival.amendments.iter().map(Amendment::entry));
             batch.entries.extend(arrival.entries);
+            for sighting in arrival.sightings {
+                self.excepted
+                    .sighted(&sighting, &self.objects, store, now, &mut batch)?;
+            }
             batch.state.extend(arrival.state);
         }
         for (gap, (closed, numbers)) in late {
@@ -272,6 +284,7 @@ impl Intake {
                 self.dirty.insert(process.clone());
             }
         }
+        self.excepted.tick(now, &mut batch);
         self.write(store, batch, &[], now, told)
     }
 
@@ -388,9 +401,10 @@ impl Intake {
             *told.testimonies.entry("verified").or_default() += 1;
         }
         disputed |= again && self.links.is_another(&finding, how, store)?;
-        if let Some(write) = finding.write.take() {
+        if let Some(write) = &finding.write {
             self.objects.wrote(write);
         }
+        self.excepted.judge(&mut finding, how == import::How::Live);
         match finding.outcome {
             Outcome::Counted(counted) => {
                 *told.events.entry(counted.label()).or_default() += 1;
@@ -405,7 +419,11 @@ impl Intake {
                     record.public.testimony = TestimonyState::Disputed;
                 }
                 self.links.note(record, &finding.sworn, finding.time);
-                batch.entries.push(entry(record));
+                if record.public.verdict != Verdict::Excepted
+                    || self.excepted.keep(record, finding.time, batch)
+                {
+                    batch.entries.push(entry(record));
+                }
             }
         }
         Ok(())
@@ -475,7 +493,7 @@ fn entry(record: &Record) -> NewEntry {
     NewEntry {
         id: record.public.id.clone(),
         class: match record.public.verdict {
-            Verdict::FailedOpen => Class::Pass,
+            Verdict::FailedOpen | Verdict::Excepted => Class::Pass,
             Verdict::Denied | Verdict::Unavailable | Verdict::Unknown => Class::Denial,
         },
         public: json(&record.public),
@@ -503,6 +521,7 @@ pub(crate) fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Unavailable => "unavailable",
         Verdict::Unknown => "unknown",
         Verdict::FailedOpen => "failed_open",
+        Verdict::Excepted => "excepted",
     }
 }
 

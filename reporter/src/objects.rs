@@ -5,13 +5,15 @@
 //! Memory only, and bounded: of an object that was not written for long, or not since this
 //! process began, nothing is known.
 
+use docket_record::denial::{Context, DenialId};
 use docket_record::write::Write;
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Objects remembered in each of two generations.
-const REMEMBERED: usize = 8192;
+/// Objects remembered in each of two generations; each takes some 300 bytes.
+const REMEMBERED: usize = 16_384;
 
 /// The memory, for its one writer and its readers. Cheap to clone.
 #[derive(Clone, Default)]
@@ -24,14 +26,31 @@ pub struct Objects {
 #[derive(Default)]
 struct Seen {
     hasher: RandomState,
-    young: HashMap<u64, Arc<Write>>,
-    old: HashMap<u64, Arc<Write>>,
+    young: HashMap<u64, Arc<Last>>,
+    old: HashMap<u64, Arc<Last>>,
+}
+
+/// The last admitted write of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Last {
+    /// Its audit event.
+    pub event: DenialId,
+    /// When the API server received it.
+    pub received: Timestamp,
+    /// Stage time.
+    pub time: Timestamp,
+    /// `CREATE`, `UPDATE`, `DELETE`.
+    pub operation: String,
+    /// User name of who acted.
+    pub actor: String,
+    /// Krate's terms.
+    pub context: Context,
 }
 
 impl Objects {
     /// An admitted write. What stored nothing, or only a subresource, changes no object
     /// that a policy judged.
-    pub fn wrote(&self, write: Box<Write>) {
+    pub fn wrote(&self, write: &Write) {
         if write.dry_run || !write.subresource.is_empty() || write.name.is_empty() {
             return;
         }
@@ -43,7 +62,15 @@ impl Objects {
         if seen.young.len() >= REMEMBERED && !seen.young.contains_key(&key) {
             seen.old = std::mem::take(&mut seen.young);
         }
-        seen.young.insert(key, Arc::from(write));
+        let last = Last {
+            event: write.event,
+            received: write.received,
+            time: write.time,
+            operation: write.operation.clone(),
+            actor: write.actor.username.clone(),
+            context: write.context.clone(),
+        };
+        seen.young.insert(key, Arc::new(last));
     }
 
     /// The last admitted write of an object, if it is remembered.
@@ -54,11 +81,10 @@ impl Objects {
         resource: &str,
         namespace: &str,
         name: &str,
-    ) -> Option<Arc<Write>> {
+    ) -> Option<Arc<Last>> {
         let seen = self.lock();
-        let found = seen.find(seen.key(group, resource, namespace, name))?;
-        let same = found.name == name && found.namespace == namespace && found.resource == resource;
-        same.then(|| Arc::clone(found))
+        seen.find(seen.key(group, resource, namespace, name))
+            .cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -71,7 +97,7 @@ impl Seen {
         self.hasher.hash_one((group, resource, namespace, name))
     }
 
-    fn find(&self, key: u64) -> Option<&Arc<Write>> {
+    fn find(&self, key: u64) -> Option<&Arc<Last>> {
         self.young.get(&key).or_else(|| self.old.get(&key))
     }
 }
@@ -110,7 +136,7 @@ mod tests {
     fn the_last_write_of_an_object_is_remembered_and_the_number_of_objects_is_bounded() {
         let objects = Objects::default();
         let one = |name: &str, time: &str| {
-            objects.wrote(Box::new(write("g", "pods", "ns", name, time)));
+            objects.wrote(&(write("g", "pods", "ns", name, time)));
         };
         one("a", "2026-10-05T12:00:02Z");
         one("a", "2026-10-05T12:00:01Z");
@@ -135,16 +161,20 @@ mod tests {
     fn what_stored_nothing_is_no_write_of_the_object() {
         let objects = Objects::default();
         let base = write("g", "pods", "ns", "a", "2026-10-05T12:00:02Z");
-        objects.wrote(Box::new(Write {
-            dry_run: true,
-            ..base.clone()
-        }));
-        objects.wrote(Box::new(Write {
-            subresource: "exec".into(),
-            ..base.clone()
-        }));
+        objects.wrote(
+            &(Write {
+                dry_run: true,
+                ..base.clone()
+            }),
+        );
+        objects.wrote(
+            &(Write {
+                subresource: "exec".into(),
+                ..base.clone()
+            }),
+        );
         assert!(objects.last("g", "pods", "ns", "a").is_none());
-        objects.wrote(Box::new(base));
+        objects.wrote(&(base));
         assert!(objects.last("g", "pods", "ns", "a").is_some());
     }
 }

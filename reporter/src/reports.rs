@@ -9,11 +9,12 @@
 //! the cluster's own copy is the one to ask. What the ledger keeps are denials, and writes
 //! that an exception let through.
 
+mod sight;
 mod table;
 mod watch;
 
 pub use table::{Bounds, Kept, Key, Table, Violation};
-pub use watch::Watch;
+pub use watch::{Parts, Watch};
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -69,7 +69,15 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &mut tasks,
     )
     .await?;
-    callers::reports(&callers, &known.reports, &metrics, reports_part, &mut tasks);
+    callers::reports(
+        &callers,
+        &known.reports,
+        &court,
+        &writer,
+        &metrics,
+        reports_part,
+        &mut tasks,
+    );
 
     let shared = Shared {
         court: Arc::clone(&court),

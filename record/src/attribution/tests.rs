@@ -589,3 +589,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_hook_that_failed_open_is_owed_to_the_configuration_that_registers_it() {
+    use crate::policies::Configuration;
+    let list = PolicyList {
+        configurations: vec![
+            Configuration {
+                hooks: vec!["guard.example".into(), "other.example".into()],
+                law_id: "law-of-guard".into(),
+                ..Configuration::default()
+            },
+            Configuration {
+                hooks: vec!["third.example".into()],
+                law_id: "law-of-third".into(),
+                ..Configuration::default()
+            },
+        ],
+        synced: true,
+        ..PolicyList::default()
+    };
+    let law = Law {
+        policies: &list,
+        target: Target::default(),
+        cut: false,
+    };
+    let owed = failed_open("guard.example", &law);
+    assert_eq!(owed.attribution.laws, ["law-of-guard"]);
+    assert_eq!(owed.attribution.policy, None);
+    assert_eq!(owed.attribution.grade, Some(Grade::Ambiguous));
+    assert!(
+        failed_open("gone.example", &law)
+            .attribution
+            .laws
+            .is_empty()
+    );
+}

@@ -1,7 +1,7 @@
 //! Refusals and failures of webhooks: Kyverno's by their names, others as they are.
 
 use super::kyverno::{self, Family, LEGACY};
-use super::{Law, Owed, by, doubted, hold_against, kyverno_legacy};
+use super::{Law, Owed, by, doubt, doubted, hold_against, kyverno_legacy};
 use crate::denial::Attribution;
 
 pub(super) fn refused(hook: &str, said: &str, law: &Law<'_>) -> Vec<Owed> {
@@ -66,7 +66,8 @@ pub(super) fn unavailable(hook: &str, why: &str, law: &Law<'_>) -> Owed {
     }
 }
 
-/// A hook that was skipped because its call failed.
+/// A hook that was skipped because its call failed. Its law is that of the configuration
+/// that registers it, and of the policy where it is there for one alone.
 pub(super) fn failed_open(hook: &str, law: &Law<'_>) -> Owed {
     let (policy, kinds) = policy_called(hook, None, law);
     let mut attribution = Attribution {
@@ -77,13 +78,17 @@ pub(super) fn failed_open(hook: &str, law: &Law<'_>) -> Owed {
     };
     let message = "the webhook was skipped because its call failed";
     if attribution.policy.is_none() {
-        return doubted(
-            attribution,
-            message,
+        doubt(
+            &mut attribution,
             "the API server names a webhook, not a policy",
         );
+    } else {
+        hold_against(&mut attribution, kinds, law);
     }
-    hold_against(&mut attribution, kinds, law);
+    let registered = law.policies.configurations.iter();
+    let registered = registered.filter(|one| one.hooks.iter().any(|name| name == hook));
+    let ids = registered.map(|one| one.law_id.clone());
+    attribution.laws.extend(ids.filter(|id| !id.is_empty()));
     Owed {
         attribution,
         message: message.to_owned(),

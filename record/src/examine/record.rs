@@ -4,6 +4,7 @@ use super::{Bench, Refused, Sworn};
 use crate::attribution::{Law, Owed, attribute, failed_open};
 use crate::audit::{AuditEvent, ObjectRef};
 use crate::denial::{Context, DenialId, Personal, Public, Record, TestimonyState, Verdict};
+use crate::excepted::by_law;
 use crate::krate;
 use crate::policies::Target;
 use crate::testimony::{COLLECTION, FINAL, Testimony, WITNESS};
@@ -41,6 +42,16 @@ impl<'a> Case<'a> {
         };
         let mut notes = Vec::new();
         let mut owed = attribute(refusal, &law);
+        let mut exceptions = Vec::new();
+        if verdict == Verdict::Excepted {
+            for (attribution, excepted) in by_law(self.bench.policies, &law.target) {
+                exceptions.push(excepted);
+                owed.push(Owed {
+                    attribution,
+                    message: String::new(),
+                });
+            }
+        }
         let skipped = verdict::failed_open(event);
         if verdict == Verdict::FailedOpen {
             owed.extend(skipped.iter().map(|hook| failed_open(hook, &law)));
@@ -88,6 +99,7 @@ impl<'a> Case<'a> {
             code: status.code,
             reason: status.reason.clone(),
             attributions,
+            exceptions,
             context: self.context(object, &name),
             testimony,
             passes: self.passes(),
@@ -122,6 +134,29 @@ impl<'a> Case<'a> {
         };
         record.public.unmasked = may_repeat(refusal, &mut record);
         record
+    }
+
+    /// The same event as a pass, if an exception may have applied to it. Where none is in
+    /// force, nothing is looked at.
+    pub(super) fn excepted(&self) -> Option<Record> {
+        let list = self.bench.policies;
+        if list.exceptions.is_empty() {
+            return None;
+        }
+        let object = self.event.object_ref.as_ref()?;
+        // Of a dry run nothing came; and which policies judge a deletion is not known here.
+        if self.dry_run() || !matches!(&*self.operation(object), "CREATE" | "UPDATE") {
+            return None;
+        }
+        let target = Target {
+            group: &object.api_group,
+            resource: &object.resource,
+            subresource: &object.subresource,
+            namespace: &object.namespace,
+            name: "",
+        };
+        let excepted = !by_law(list, &target).is_empty();
+        excepted.then(|| self.record(Verdict::Excepted, &Refusal::FailedOpen))
     }
 
     /// The same event as an admitted write.

@@ -1,6 +1,6 @@
 //! Policy objects, as the API server gives them, to [`Policy`].
 
-use super::{Policy, Rule, about};
+use super::{Places, Policy, Rule, about};
 use crate::krate::plural;
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ impl Policy {
             name: name.to_owned(),
             uid: text(&object["metadata"]["uid"]).to_owned(),
             api_version: text(&object["apiVersion"]).to_owned(),
+            places: Places::of(&spec["matchConstraints"]["namespaceSelector"]),
             law: about::law(kind, &object["metadata"]),
             ..Policy::default()
         };
@@ -248,6 +249,6 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

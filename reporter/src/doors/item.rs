@@ -4,7 +4,9 @@
 use super::read::Entry;
 use super::violation::Violation;
 use docket_ledger::query::Row;
-use docket_record::denial::{Attribution, Context, Personal, Public, TestimonyState, Verdict};
+use docket_record::denial::{
+    Attribution, Context, Excepted, Personal, Public, TestimonyState, Verdict,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,9 @@ pub struct Item {
     passes: u32,
     source: String,
     attributions: Vec<AttributionItem>,
+    /// Of a pass: the exceptions that applied, or may have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exceptions: Vec<Excepted>,
     context: Context,
     notes: Vec<String>,
     amendments: Vec<Amendment>,
@@ -91,6 +96,12 @@ struct Amendment {
     time: String,
     #[serde(skip_deserializing)]
     position: u64,
+    /// Of `more`: how many more writes the exception applied to, or may have, in that minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    /// Of `evidence`: the exception that a report names.
+    #[serde(skip_serializing)]
+    exception: Option<Excepted>,
 }
 
 impl Amendment {
@@ -228,6 +239,13 @@ impl Item {
             .transpose()?;
         let mut item = Item::from_parts(row, public, personal);
         item.amendments = entry.amendments.iter().map(Amendment::new).collect();
+        for named in item
+            .amendments
+            .iter()
+            .filter_map(|one| one.exception.as_ref())
+        {
+            raise(&mut item.exceptions, named);
+        }
         if item
             .amendments
             .iter()
@@ -292,6 +310,7 @@ impl Item {
                     message: message(at),
                 })
                 .collect(),
+            exceptions: public.exceptions.clone(),
             actor: personal
                 .as_ref()
                 .map(|personal| personal.actor.username.clone())
@@ -331,6 +350,18 @@ impl Item {
             erased: personal.is_none(),
             text,
         }
+    }
+}
+
+/// A report names the exception, perhaps without its namespace.
+fn raise(exceptions: &mut [Excepted], named: &Excepted) {
+    let same = |one: &&mut Excepted| {
+        one.name == named.name
+            && one.policy == named.policy
+            && (named.namespace.is_empty() || one.namespace == named.namespace)
+    };
+    for one in exceptions.iter_mut().filter(same) {
+        one.evidence = named.evidence;
     }
 }
 

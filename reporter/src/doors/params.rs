@@ -53,7 +53,7 @@ const VIOLATION_FILTERS: [&str; 12] = [
 ];
 const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 
-const VERDICTS: [&str; 4] = ["denied", "unavailable", "unknown", "failedOpen"];
+const VERDICTS: [&str; 5] = ["denied", "unavailable", "unknown", "failedOpen", "excepted"];
 const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
 
 /// The parameters of one request, each at most once.
@@ -171,7 +171,7 @@ impl Params {
         let verdict = self.one_of("verdict", &VERDICTS)?;
         // Admitted writes are not in the list of denials unless someone asks for them.
         let classes = match verdict.as_deref() {
-            Some("failedOpen") => vec![Class::Pass],
+            Some("failedOpen" | "excepted") => vec![Class::Pass],
             _ => vec![Class::Denial],
         };
         let dry_run = self

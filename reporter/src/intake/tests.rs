@@ -1,5 +1,6 @@
 //! The core against a real store, with events in the API server's form.
 
+mod excepted;
 mod imports;
 
 use super::*;

@@ -28,6 +28,7 @@ fn public() -> Public {
         namespace: "krate-org-acme".into(),
         code: 400,
         reason: String::new(),
+        exceptions: Vec::new(),
         attributions: vec![Attribution {
             enforcer: "kyverno".into(),
             policy_kind: Some("ValidatingPolicy".into()),

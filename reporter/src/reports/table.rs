@@ -197,6 +197,12 @@ impl Table {
         self.reports.insert(key, Arc::new(kept));
     }
 
+    /// One report, if it is kept.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<Kept>> {
+        self.reports.get(key).cloned()
+    }
+
     /// A report that is gone.
     pub fn delete(&mut self, key: &Key) {
         self.remove(key);

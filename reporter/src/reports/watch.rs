@@ -1,11 +1,17 @@
 //! The watches over reports. A group that is not installed is no error, and one that comes
 //! later is found.
 
+use super::sight::sightings;
 use super::{Key, Reports};
 use crate::health::Part;
+use crate::intake::Arrival;
 use crate::metrics::Metrics;
+use crate::writer::Writer;
 use anyhow::Result;
-use docket_record::report::Report;
+use arc_swap::ArcSwap;
+use docket_record::examine::Config as Names;
+use docket_record::policies::PolicyList;
+use docket_record::report::{Report, ReportResult};
 use futures::stream::{AbortHandle, BoxStream, SelectAll, abortable};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -13,6 +19,8 @@ use kube::runtime::watcher::{Config, Error, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -20,6 +28,14 @@ use tokio::time::Instant;
 const DISCOVERY: Duration = Duration::from_secs(30);
 /// The same while the first one has not succeeded.
 const FIRST_DISCOVERY: Duration = Duration::from_secs(1);
+
+/// What reports say of exceptions is told after this time, together: the audit event of the
+/// write should have come by then.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Reports that wait for it. Of more, some wait for the next scan.
+const WAITING: usize = 10_000;
+/// Reports told in one transaction.
+const AT_ONCE: usize = 500;
 
 /// Kinds by group.
 const KINDS: [(&str, [&str; 2]); 2] = [
@@ -35,12 +51,35 @@ struct Kind {
     abort: AbortHandle,
 }
 
+/// What the watches over reports need.
+pub struct Parts {
+    /// Of the cluster.
+    pub client: Client,
+    /// Where they are kept.
+    pub reports: Reports,
+    /// For what they say of exceptions.
+    pub writer: Writer,
+    /// For the law of an exception.
+    pub policies: Arc<ArcSwap<PolicyList>>,
+    /// Which objects are governed.
+    pub names: Names,
+    /// Readiness.
+    pub health: Part,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
 /// All watches over reports.
 pub struct Watch {
     client: Client,
     reports: Reports,
+    writer: Writer,
+    policies: Arc<ArcSwap<PolicyList>>,
+    names: Names,
     health: Part,
     metrics: Metrics,
+    /// Reports that speak of an exception, not told yet.
+    excepted: BTreeSet<Key>,
     kinds: BTreeMap<String, Kind>,
     streams: SelectAll<BoxStream<'static, Item>>,
     discovered: bool,
@@ -50,12 +89,25 @@ pub struct Watch {
 impl Watch {
     /// Nothing is asked before [`Watch::run`].
     #[must_use]
-    pub fn new(client: Client, reports: Reports, health: Part, metrics: Metrics) -> Watch {
+    pub fn new(parts: Parts) -> Watch {
+        let Parts {
+            client,
+            reports,
+            writer,
+            policies,
+            names,
+            health,
+            metrics,
+        } = parts;
         Watch {
             client,
             reports,
+            writer,
+            policies,
+            names,
             health,
             metrics,
+            excepted: BTreeSet::new(),
             kinds: BTreeMap::new(),
             streams: SelectAll::new(),
             discovered: false,
@@ -69,8 +121,16 @@ impl Watch {
     /// Never by itself: what fails is counted and tried again.
     pub async fn run(mut self) -> Result<()> {
         let mut look = Instant::now();
+        let mut settled: Option<Instant> = None;
         loop {
+            if settled.is_none() && !self.excepted.is_empty() {
+                settled = Some(Instant::now() + SETTLE);
+            }
             tokio::select! {
+                () = tokio::time::sleep_until(settled.unwrap_or(look)), if settled.is_some() => {
+                    settled = None;
+                    self.tell_excepted().await;
+                }
                 Some((kind, item)) = self.streams.next(), if !self.streams.is_empty() => {
                     self.take(&kind, item);
                 }
@@ -180,12 +240,47 @@ impl Watch {
             Report::from_object(&object)
         });
         match read {
-            Some(report) => self.reports.write().apply(report),
+            Some(report) => {
+                let excepted = report.results.iter().any(ReportResult::is_excepted);
+                if excepted && self.excepted.len() < WAITING {
+                    self.excepted.insert(key);
+                }
+                self.reports.write().apply(report);
+            }
             // What it says now is not known: what it said before is no longer true.
             None => {
                 self.metrics.bad_reports.inc();
                 self.reports.write().delete(&key);
             }
+        }
+    }
+
+    /// Not before all policies are known: the law of the exception would be missing. What
+    /// the ledger does not take now is said again by the next scan.
+    async fn tell_excepted(&mut self) {
+        let list = self.policies.load_full();
+        if !list.synced {
+            return;
+        }
+        let mut found = Vec::new();
+        for _ in 0..AT_ONCE {
+            let Some(key) = self.excepted.pop_first() else {
+                break;
+            };
+            let kept = self.reports.read().get(&key);
+            if let Some(kept) = kept {
+                found.extend(sightings(&kept.report, &list, &self.names));
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        let arrival = Arrival {
+            sightings: found,
+            ..Arrival::default()
+        };
+        if self.writer.commit(arrival).await.is_err() {
+            self.metrics.watch_error("excepted");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::health::Part;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::replay;
-use crate::reports::Reports;
+use crate::reports::{self, Reports};
 use crate::sources::Court;
 use crate::watch::Watch;
 use crate::writer::Writer;
@@ -56,7 +56,9 @@ pub(super) async fn callers(
 /// Watch the reports of a cluster; a recorded day has none.
 pub(super) fn reports(
     callers: &Callers,
-    reports: &Reports,
+    known: &Reports,
+    court: &Arc<Court>,
+    writer: &Writer,
     metrics: &Metrics,
     part: Part,
     tasks: &mut Tasks,
@@ -64,8 +66,15 @@ pub(super) fn reports(
     match callers {
         Callers::Replay { .. } => part.ready(),
         Callers::Cluster(client) => {
-            let (client, reports) = (client.clone(), reports.clone());
-            let watch = crate::reports::Watch::new(client, reports, part, metrics.clone());
+            let watch = reports::Watch::new(reports::Parts {
+                client: client.clone(),
+                reports: known.clone(),
+                writer: writer.clone(),
+                policies: Arc::clone(&court.policies),
+                names: court.config.clone(),
+                health: part,
+                metrics: metrics.clone(),
+            });
             tasks.spawn("watching reports", watch.run());
         }
     }

@@ -4,6 +4,7 @@
 //! whoever may write reports in one namespace can say nothing in the list of another.
 
 use super::{Entry, Listing, ReadError, Records, Scope, entry};
+use crate::objects::Last;
 use crate::reports::Violation;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page, Reader, Row};
@@ -74,7 +75,7 @@ pub struct Reported {
     /// When the policy's present version was first observed, microseconds.
     pub law_time: Option<i64>,
     /// The last admitted write of the object, as far as it is remembered.
-    pub write: Option<Arc<docket_record::write::Write>>,
+    pub write: Option<Arc<Last>>,
     /// The newest denial by the same policy on the same object.
     pub denial: Option<String>,
 }
@@ -233,7 +234,7 @@ impl Records {
         Some(self.write(result)?.context.repository.clone())
     }
 
-    fn write(&self, result: &ReportResult) -> Option<Arc<docket_record::write::Write>> {
+    fn write(&self, result: &ReportResult) -> Option<Arc<Last>> {
         let subject = result.subject.as_ref()?;
         self.known.objects.last(
             subject.group(),

@@ -135,7 +135,7 @@ async fn each_wrong_parameter_is_refused_by_name_with_what_is_allowed() {
         (
             "verdict=maybe",
             "verdict",
-            "denied, unavailable, unknown, failedOpen",
+            "denied, unavailable, unknown, failedOpen, excepted",
         ),
         (
             "operation=create",

@@ -314,19 +314,21 @@ async fn a_report_older_than_the_last_write_or_the_law_says_so() {
     );
     let older = list(&world, "admin", "?name=pr-90").await;
     assert_eq!(older["items"][0]["stale"], "the policy was changed later");
-    known.objects.wrote(Box::new(Write {
-        context: docket_record::denial::Context {
-            repository: "storefront".into(),
-            ..Default::default()
-        },
-        ..crate::objects::write(
-            "krate.a5c.ai",
-            "pullrequests",
-            ACME,
-            "pr-90",
-            "2026-11-02T00:00:00Z",
-        )
-    }));
+    known.objects.wrote(
+        &(Write {
+            context: docket_record::denial::Context {
+                repository: "storefront".into(),
+                ..Default::default()
+            },
+            ..crate::objects::write(
+                "krate.a5c.ai",
+                "pullrequests",
+                ACME,
+                "pr-90",
+                "2026-11-02T00:00:00Z",
+            )
+        }),
+    );
     let written = list(&world, "admin", "?name=pr-90").await;
     assert_eq!(written["items"][0]["stale"], "the object was written later");
     assert_eq!(written["items"][0]["repository"], "storefront");
