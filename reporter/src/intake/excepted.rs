@@ -286,6 +286,7 @@ impl Sighting {
             passes: 0,
             source: format!("{} {}", self.report.0, self.report.1),
             derived: String::new(),
+            unmasked: false,
             notes: notes.into_iter().map(str::to_owned).collect(),
         };
         let personal = Personal {
