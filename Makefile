@@ -6,7 +6,7 @@ BUILD := $(CARGO) build --workspace
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PLANE := $(TARGET)/debug/plane
 
-.PHONY: help up down run record test offline fault cluster tlog bench lint ci
+.PHONY: help up down run record texts test offline fault cluster tlog bench lint ci
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ run: build ## the first run: a day of writes, the record of it, and the proof
 
 record: build ## record that day's audit events and reviews into tests/recorded/
 	@$(PLANE) record
+
+texts: build ## record what each form of refusal says into tests/recorded/texts (KYVERNO=1.18: that line)
+	@$(PLANE) texts
 
 test: ## every ring that this machine can run (CLUSTER=required: skip none; KYVERNO=1.18: that line)
 	@tests/rings all

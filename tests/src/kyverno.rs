@@ -119,7 +119,8 @@ pub(crate) fn admission(plane: &ControlPlane) -> Result<Command> {
         .arg("--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca")
         .arg("--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair")
         .arg("--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller")
-        .arg("--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller");
+        .arg("--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller")
+        .args(&plane.options().kyverno_flags);
     Ok(command)
 }
 

@@ -31,6 +31,7 @@ pub mod progress;
 pub mod recorder;
 pub mod replay;
 pub mod run;
+pub mod texts;
 pub mod users;
 
 pub use call::{Call, Reply};

@@ -69,6 +69,8 @@ pub struct Options {
     pub number_wait: Duration,
     /// Further flags of kube-apiserver; later ones win.
     pub apiserver_flags: Vec<String>,
+    /// Further flags of Kyverno's admission controller.
+    pub kyverno_flags: Vec<String>,
     /// Further flags of docket-webhook.
     pub webhook_flags: Vec<String>,
     /// Further flags of docket-reporter.
@@ -84,6 +86,7 @@ impl Default for Options {
             truncate_audit_at: None,
             number_wait: Duration::from_secs(300),
             apiserver_flags: Vec::new(),
+            kyverno_flags: Vec::new(),
             webhook_flags: Vec::new(),
             reporter_flags: Vec::new(),
         }

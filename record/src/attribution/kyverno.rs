@@ -2,6 +2,7 @@
 
 use super::{Law, Owed, by, doubt, doubted, hold_against};
 use crate::denial::Attribution;
+use crate::policies::Policy;
 
 /// What a Kyverno webhook serves, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,7 @@ pattern!(
 );
 pattern!(
     MUTATING,
-    r"(?:^|[ \[])Policy ([a-z0-9][a-z0-9.-]{0,252}): failed to evaluate policy: "
+    r"(?:^|[ \[])Policy ([a-z0-9][a-z0-9.-]{0,252}): failed to (?:evaluate policy|execute matching|compute exception key): "
 );
 
 /// Takes a webhook's name apart; `None` if it is not Kyverno's.
@@ -174,6 +175,7 @@ pub(super) fn refused(
         return vec![doubted(attribution, said, "the text names no policy")];
     };
     let crowded = openings.len() > OPENINGS;
+    openings.truncate(OPENINGS);
     // The first part is Kyverno's own writing. A later one may be an echo inside a
     // message; where the policies are known, an echo that names none of those that can
     // refuse this object, or the first one again, can't be a part.
@@ -189,14 +191,11 @@ pub(super) fn refused(
                         .any(|policy| policy.enforces && policy.covers(&law.target)))
         });
     }
-    let (readings, openings) = if crowded {
-        (Readings::Several, openings)
-    } else {
-        read(said, openings, kinds, law)
-    };
+    let (readings, parts) = read(said, &openings, kinds, law);
+    let readings = if crowded { Readings::Several } else { readings };
     let mut all = Vec::new();
-    for (index, opening) in openings.iter().enumerate() {
-        let end = openings.get(index + 1).map_or(said.len(), |next| next.at);
+    for part in parts.iter().take(PARTS) {
+        let opening = &openings[part.from];
         let mut attribution = Attribution {
             policy: Some(opening.policy.to_owned()),
             result: if opening.failed { "fail" } else { "error" }.to_owned(),
@@ -205,7 +204,11 @@ pub(super) fn refused(
         match readings {
             Readings::One => {}
             Readings::None => doubt(&mut attribution, "no policy, as known, has this message"),
-            Readings::Several if index == 0 => doubt(
+            Readings::Several if part.goes_on => doubt(
+                &mut attribution,
+                "the text has several readings: in this one the message goes on over what may be other policies",
+            ),
+            Readings::Several if part.from == 0 => doubt(
                 &mut attribution,
                 "the text has several readings: all begin with this policy, its message may go on",
             ),
@@ -215,6 +218,7 @@ pub(super) fn refused(
             ),
         }
         hold_against(&mut attribution, kinds, law);
+        let end = openings.get(part.to).map_or(said.len(), |next| next.at);
         all.push(Owed {
             attribution,
             message: said[opening.message..end].to_owned(),
@@ -223,69 +227,89 @@ pub(super) fn refused(
     all
 }
 
+/// Most parts that are told; a text with more readings has been written to confuse.
+const PARTS: usize = 16;
+
 /// In how many ways a text can be read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readings {
     None,
     One,
     Several,
 }
 
+/// From one opening to another, or to the text's end: what one policy says in one reading.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    from: usize,
+    to: usize,
+    /// True if the same policy says less in another reading.
+    goes_on: bool,
+}
+
 /// Weighs all ways to cut the text at these openings; in each, every part must be
-/// something that its policy can say. Gives back the openings that some way uses; all of
-/// them if there is no way at all.
-fn read<'a>(
+/// something that its policy can say. Gives back every part of some way, the shortest of
+/// each policy first; all openings if there is no way at all.
+fn read(
     said: &str,
-    openings: Vec<Opening<'a>>,
+    openings: &[Opening<'_>],
     kinds: &[&str],
     law: &Law<'_>,
-) -> (Readings, Vec<Opening<'a>>) {
+) -> (Readings, Vec<Part>) {
     let count = openings.len();
+    let known: Vec<Vec<&Policy>> = openings
+        .iter()
+        .map(|opening| {
+            law.policies
+                .named(kinds, opening.policy, law.target.namespace)
+                .collect()
+        })
+        .collect();
     let can_say = |from: usize, to: usize| {
         let opening = &openings[from];
         let end = openings.get(to).map_or(said.len(), |next| next.at);
-        let mut known = law
-            .policies
-            .named(kinds, opening.policy, law.target.namespace)
-            .peekable();
         // An error's text is not the author's; and what is not known may say anything.
         !opening.failed
             || !law.policies.synced
-            || known.peek().is_none()
-            || known.any(|policy| policy.can_say(&said[opening.message..end]))
+            || known[from].is_empty()
+            || known[from]
+                .iter()
+                .any(|policy| policy.can_say(&said[opening.message..end]))
     };
     // ways[i]: in how many ways the text from opening i on can be read, counted to 2.
     let mut ways = vec![0u8; count + 1];
     ways[count] = 1;
-    let mut used = vec![false; count];
+    let mut possible: Vec<(usize, usize)> = Vec::new();
     for from in (0..count).rev() {
         for to in from + 1..=count {
             if ways[to] > 0 && can_say(from, to) {
                 ways[from] = (ways[from] + ways[to]).min(2);
+                possible.push((from, to));
             }
         }
     }
-    if ways.first().is_none_or(|ways| *ways == 0) {
-        return (Readings::None, openings);
-    }
-    used[0] = true;
-    for from in 0..count {
-        for to in from + 1..count {
-            if used[from] && ways[to] > 0 && can_say(from, to) {
-                used[to] = true;
-            }
+    possible.sort_unstable();
+    let readings = match ways.first() {
+        Some(1) => Readings::One,
+        Some(2) => Readings::Several,
+        _ => {
+            possible = (0..count).map(|from| (from, from + 1)).collect();
+            Readings::None
         }
-    }
-    let readings = if ways[0] == 1 {
-        Readings::One
-    } else {
-        Readings::Several
     };
-    let kept = openings
-        .into_iter()
-        .zip(used)
-        .filter_map(|(one, used)| used.then_some(one));
-    (readings, kept.collect())
+    // What no way from the beginning comes to is in no reading.
+    let mut reached = vec![false; count + 1];
+    reached[0] = true;
+    let mut parts: Vec<Part> = Vec::new();
+    for (from, to) in possible {
+        if reached[from] {
+            reached[to] = true;
+            let goes_on = parts.last().is_some_and(|last| last.from == from);
+            parts.push(Part { from, to, goes_on });
+        }
+    }
+    parts.sort_by_key(|part| part.goes_on);
+    (readings, parts)
 }
 
 /// Refused by a MutatingPolicy that failed: `Resource: …, Errors: [Policy p: failed …]`.

@@ -4,13 +4,13 @@ use super::kyverno::{Hook, LEGACY, only_policy};
 use super::{Law, Owed, by, doubt, doubted, hold_against};
 use crate::denial::Attribution;
 use crate::policies::Rule;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const SEPARATOR: &str = " was blocked due to the following policies \n\n";
 
 pattern!(
     MUTATE,
-    r"^mutation policy ([a-z0-9][a-z0-9./-]*) error: (?:failed to apply policy [^ ]+ rules \[([^:\]]+): )?"
+    r"^mutation policy ([a-z0-9][a-z0-9./-]*) error: (failed to apply policy [^ ]+ rules \[)?"
 );
 
 /// Policy name → rule name → message, as Kyverno writes it.
@@ -22,19 +22,26 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
         ..by("kyverno")
     };
     if let Some(found) = MUTATE.captures(said) {
-        let mut attribution = Attribution {
-            policy: found.get(1).map(|policy| policy.as_str().to_owned()),
-            rule: found.get(2).map(|rule| rule.as_str().to_owned()),
+        let policy = found.get(1).map_or("", |policy| policy.as_str());
+        let attribution = Attribution {
+            policy: Some(policy.to_owned()),
             result: "error".to_owned(),
             ..of_hook()
         };
-        hold_against(&mut attribution, LEGACY, law);
-        return vec![Owed {
-            attribution,
-            message: said[found.get_match().end()..].to_owned(),
-        }];
+        let rest = &said[found.get_match().end()..];
+        return match found.get(2) {
+            Some(_) => mutated(&attribution, rest, law),
+            None => {
+                let mut attribution = attribution;
+                hold_against(&mut attribution, LEGACY, law);
+                vec![Owed {
+                    attribution,
+                    message: rest.to_owned(),
+                }]
+            }
+        };
     }
-    let Some(tail) = tail(said) else {
+    let Some((heading, tail)) = split(said) else {
         let policy = only_policy(hook, LEGACY, law).map(str::to_owned);
         return vec![doubted(
             Attribution {
@@ -58,7 +65,7 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
         )];
     };
     // A name is not checked before mutating hooks, so it may hold the separator itself.
-    let echoed = said.matches(SEPARATOR).count() > 1;
+    let echoed = said.matches(SEPARATOR).count() > 1 && !is_whole(heading, name, law);
     let mut all = Vec::new();
     for (policy, rules) in block {
         for (rule, message) in rules {
@@ -83,10 +90,63 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
     all
 }
 
-fn tail(said: &str) -> Option<&str> {
+/// Heading (`Kind/namespace/name`) and list.
+fn split(said: &str) -> Option<(&str, &str)> {
     let (heading, tail) = said.split_once(SEPARATOR)?;
     let subject = heading.strip_prefix("\n\nresource ")?;
-    (subject.split('/').count() >= 3).then_some(tail)
+    (subject.split('/').count() >= 3).then_some((subject, tail))
+}
+
+/// True if the first separator is the real one: the heading names the object, or a name
+/// with a separator in it could not have come so far.
+fn is_whole(heading: &str, hook: &str, law: &Law<'_>) -> bool {
+    let name = heading.splitn(3, '/').nth(2).unwrap_or_default();
+    let known = law.target.name;
+    hook.starts_with("validate.") || (!known.is_empty() && name == known)
+}
+
+/// Most rules of one text that are told.
+const RULES: usize = 16;
+
+/// `[first: message second: message]`: where a message ends is not said, so another rule
+/// that is named in it may be part of it.
+fn mutated(of_policy: &Attribution, rest: &str, law: &Law<'_>) -> Vec<Owed> {
+    let list = rest.strip_suffix(']').unwrap_or(rest);
+    let policy = of_policy.policy.clone().unwrap_or_default();
+    let known: BTreeSet<&str> = law
+        .policies
+        .named(LEGACY, &policy, law.target.namespace)
+        .flat_map(|policy| policy.rules.iter().map(|rule| rule.name.as_str()))
+        .collect();
+    let first = list.split_once(": ").map_or("", |(rule, _)| rule);
+    let mut starts = vec![(0, first)];
+    for rule in known {
+        let opening = format!(" {rule}: ");
+        starts.extend(list.match_indices(&opening).map(|(at, _)| (at + 1, rule)));
+    }
+    starts.sort_unstable();
+    let several = starts.len() > 1;
+    let mut all = Vec::new();
+    for (index, (at, rule)) in starts.iter().enumerate().take(RULES) {
+        let end = starts.get(index + 1).map_or(list.len(), |next| next.0 - 1);
+        let mut attribution = Attribution {
+            rule: Some((*rule).to_owned()),
+            ..of_policy.clone()
+        };
+        if several {
+            doubt(
+                &mut attribution,
+                "the text has several readings: one rule's message may name another rule",
+            );
+        }
+        hold_rule(&mut attribution, law);
+        let message = list.get(at + rule.len() + 2..end).unwrap_or_default();
+        all.push(Owed {
+            attribution,
+            message: message.to_owned(),
+        });
+    }
+    all
 }
 
 /// The list, if it is one, and not empty.

@@ -1,6 +1,6 @@
 //! MutatingAdmissionPolicy: it refuses only by failing.
 
-use super::{Law, Owed, adopt, by, hold_against};
+use super::{Law, Owed, by, hold_against};
 use crate::denial::Attribution;
 
 const KIND: &[&str] = &["MutatingAdmissionPolicy"];
@@ -13,19 +13,21 @@ pub(super) fn refused(policy: &str, binding: Option<&str>, said: &str, law: &Law
         result: "error".to_owned(),
         ..by("MutatingAdmissionPolicy")
     };
-    hold_against(&mut attribution, KIND, law);
     let all = &law.policies.policies;
     let generated = all
         .iter()
         .find(|one| one.kind == KIND[0] && one.name == policy)
         .and_then(|known| known.generated_from.as_ref());
-    if let Some((kind, name)) = generated
-        && let Some(source) = all
-            .iter()
+    let source = generated.and_then(|(kind, name)| {
+        all.iter()
             .find(|one| one.kind == *kind && one.name == *name)
-    {
-        attribution.policy = Some(source.name.clone());
-        adopt(&mut attribution, source);
+    });
+    match source {
+        Some(source) => {
+            attribution.policy = Some(source.name.clone());
+            hold_against(&mut attribution, &[source.kind.as_str()], law);
+        }
+        None => hold_against(&mut attribution, KIND, law),
     }
     Owed {
         attribution,

@@ -133,7 +133,11 @@ fn a_message_that_may_echo_a_known_policy_has_two_readings() {
     );
     assert_eq!(
         brief(&owed),
-        [("a", "", "x", false), ("b", "", "never", false)]
+        [
+            ("a", "", "x", false),
+            ("b", "", "never", false),
+            ("a", "", "x; Policy b failed: never", false)
+        ]
     );
     assert!(owed[1].attribution.doubt.contains("several readings"));
 }
@@ -379,13 +383,9 @@ fn the_block_of_kyvernos_own_test_is_read() {
 #[test]
 fn a_legacy_block_that_lies_is_not_exact() {
     let list = synced(vec![legacy("p", &["r"])]);
-    // A rule the policy does not have; the heading twice; no YAML; no map of maps.
+    // A rule the policy does not have; no YAML; no map of maps.
     for (tail, names) in [
         ("p:\n  other: m\n".to_owned(), true),
-        (
-            "p:\n  r: 'x was blocked due to the following policies \n\n    y'\n".to_owned(),
-            true,
-        ),
         ("p: [\n".to_owned(), false),
         ("p:\n  r: [1, 2]\n".to_owned(), false),
         ("&a [*a]".to_owned(), false),
@@ -397,6 +397,79 @@ fn a_legacy_block_that_lies_is_not_exact() {
             assert_eq!(policy.is_empty(), !names, "{tail}");
         }
     }
+}
+
+#[test]
+fn a_heading_that_comes_twice_is_believed_where_the_name_could_not_have_held_it() {
+    let list = synced(vec![legacy("p", &["r"])]);
+    let echo = "x was blocked due to the following policies \n\n    y";
+    let echoing = format!("{BLOCK}p:\n  r: '{echo}'\n");
+    assert!(
+        brief(&read(&echoing, &list))[0].3,
+        "names are checked by now"
+    );
+    // In the mutating phase they are not: the first heading may be the requester's.
+    let early = echoing.replace("\"validate.", "\"mutate.");
+    assert!(!brief(&read(&early, &list))[0].3);
+    let named = early.replace("acme/pr-5", "acme/pr-1");
+    assert!(brief(&read(&named, &list))[0].3, "the object has this name");
+    let forged = format!(
+        "{}p:\n  r: forged was blocked due to the following policies \n\nq:\n  r: m\n",
+        BLOCK.replace("\"validate.", "\"mutate.")
+    );
+    assert!(!brief(&read(&forged, &list)).iter().any(|one| one.3));
+}
+
+#[test]
+fn several_mutate_rules_are_all_named_and_not_told_apart() {
+    let mutates = |rule: &str| {
+        json!({"name": rule, "mutate": {"patchStrategicMerge": {}},
+            "match": {"any": [{"resources": {"kinds": ["PullRequest"]}}]}})
+    };
+    let object = json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "p"},
+        "spec": {"rules": [mutates("a"), mutates("b"), mutates("c")]}});
+    let list = synced(vec![Policy::from_object(&object).unwrap()]);
+    let text = |rules: &str| {
+        format!(
+            "admission webhook \"mutate.kyverno.svc-fail\" denied the request: mutation policy p error: \
+             failed to apply policy p rules [{rules}]"
+        )
+    };
+    assert_eq!(
+        brief(&read(&text("a: no x: y [z]"), &list)),
+        [("p", "a", "no x: y [z]", true)]
+    );
+    assert_eq!(
+        brief(&read(&text("a: one b: two"), &list)),
+        [("p", "a", "one", false), ("p", "b", "two", false)]
+    );
+    assert!(!brief(&read(&text("d: not its rule"), &list))[0].3);
+}
+
+#[test]
+fn every_part_of_every_reading_is_told_up_to_a_bound() {
+    let names: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
+    let list = synced(names.iter().map(|name| computed(name)).collect());
+    let text: Vec<String> = names
+        .iter()
+        .map(|name| format!("Policy {name} failed: m"))
+        .collect();
+    let owed = read(&format!("{VPOL}{}", text[..3].join("; ")), &list);
+    let parts: Vec<&str> = owed.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        parts,
+        [
+            "m",
+            "m",
+            "m",
+            "m; Policy p1 failed: m",
+            "m; Policy p1 failed: m; Policy p2 failed: m",
+            "m; Policy p2 failed: m",
+        ]
+    );
+    let owed = read(&format!("{VPOL}{}", text.join("; ")), &list);
+    assert_eq!(owed.len(), 16);
+    assert!(brief(&owed).iter().all(|one| !one.3));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! ValidatingAdmissionPolicy, and those that Kyverno generates from its own policies.
 
-use super::{Law, Owed, adopt, by, hold_against};
-use crate::denial::{Attribution, Grade};
+use super::{Law, Owed, by, hold_against};
+use crate::denial::Attribution;
 use crate::policies::Policy;
 
 const KIND: &[&str] = &["ValidatingAdmissionPolicy"];
@@ -18,16 +18,18 @@ pub(super) fn refused(policy: &str, binding: Option<&str>, said: &str, law: &Law
         result: if binding.is_some() { "fail" } else { "error" }.to_owned(),
         ..by("ValidatingAdmissionPolicy")
     };
-    hold_against(&mut attribution, KIND, law);
-    if let Some(source) = source(policy, binding, law) {
-        // The name people know and can change is the one it was generated from.
-        attribution.policy = Some(source.name.clone());
-        adopt(&mut attribution, source);
-        let stands = law.policies.synced && source.enforces && source.covers(&law.target);
-        if stands {
-            attribution.grade = Some(Grade::Exact);
-            attribution.doubt.clear();
+    match source(policy, binding, law) {
+        // The name people know and can change is the one it was generated from, and its
+        // law is what was in force.
+        Some(source) => {
+            attribution.policy = Some(source.name.clone());
+            // Kyverno generates one only from a policy with one rule.
+            if let [rule] = &source.rules[..] {
+                attribution.rule = Some(rule.name.clone());
+            }
+            hold_against(&mut attribution, &[source.kind.as_str()], law);
         }
+        None => hold_against(&mut attribution, KIND, law),
     }
     Owed {
         attribution,

@@ -7,6 +7,7 @@ mod replay;
 mod run;
 mod screen;
 mod show;
+mod texts;
 mod updown;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +37,9 @@ enum Command {
     Run,
     /// Record that day's audit events and reviews into tests/recorded.
     Record,
+    /// Record what each form of refusal says into tests/recorded/texts, for the line of
+    /// Kyverno that KYVERNO names.
+    Texts,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
             Command::Down => updown::down(),
             Command::Run => run::run().await,
             Command::Record => record::record().await,
+            Command::Texts => texts::record().await,
         }
     });
     match done {
