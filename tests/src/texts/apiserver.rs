@@ -41,6 +41,9 @@ pub(super) fn forms() -> Vec<Form> {
         "vap-unknown-parameters",
         json!({"expression": "false", "message": "m"}),
     );
+    // It refuses whatever it matches, before a binding is looked at.
+    unknown_parameters.laws[0]["spec"]["matchConstraints"]["namespaceSelector"] =
+        here("vap-unknown-parameters")["namespaceSelector"].clone();
     unknown_parameters.laws[0]["spec"]["paramKind"] =
         json!({"apiVersion": "example.test/v1", "kind": "Nowhere"});
     unknown_parameters.laws[1]["spec"]["paramRef"] =

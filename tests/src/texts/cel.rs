@@ -68,7 +68,7 @@ pub(super) fn forms() -> Vec<Form> {
         one(
             "vpol-message-error",
             json!({"expression": "false", "message": "m",
-            "messageExpression": "object.spec.nope.deep"}),
+            "messageExpression": "string(object.spec.nope.deep)"}),
             "t",
         ),
         Form::new(

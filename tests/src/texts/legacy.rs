@@ -106,12 +106,6 @@ pub(super) fn forms() -> Vec<Form> {
             {"expression": "object.spec.nope.deep == 'ok'", "message": "m"}]}}),
             "no",
         ),
-        one(
-            "cpol-assert",
-            json!({"message": "Asserted.",
-            "assert": {"object": {"spec": {"title": "ok", "repository": "api"}}}}),
-            "no",
-        ),
         one("cpol-long", deny(LONG), "t"),
         one("cpol-words", deny(WORDS), "t"),
         one(
@@ -255,7 +249,8 @@ fn pods() -> Vec<Form> {
     )]);
     let images = json!([{"name": "signed", "match": matching("cpol-images", "Pod"), "verifyImages": [{
         "imageReferences": ["*"], "failureAction": "Enforce",
-        "attestors": [{"entries": [{"keys": {"publicKeys": PUBLIC_KEY}}]}]}]}]);
+        "attestors": [{"entries": [{"keys": {"publicKeys": PUBLIC_KEY,
+            "rekor": {"ignoreTlog": true}, "ctlog": {"ignoreSCT": true}}}]}]}]}]);
     vec![
         Form::new(
             "cpol-autogen",
@@ -319,7 +314,7 @@ fn generated() -> Form {
     let mut rule = rule(
         form,
         form,
-        json!({"cel": {"expressions": [
+        json!({"cel": {"generate": true, "expressions": [
         {"expression": "object.spec.title == 'ok'", "message": "Said by the API server."}]}}),
     );
     rule["match"] = json!({"any": [{"resources": {"kinds": ["PullRequest"], "operations": ["CREATE"],

@@ -38,7 +38,8 @@ pub(super) fn forms() -> Vec<Form> {
                 "apiVersion": "kyverno.io/v2", "kind": "PolicyException",
                 "metadata": {"name": "own-exception", "namespace": namespace("own-exception")},
                 "spec": {"exceptions": [{"policyName": "p", "ruleNames": ["r"]}],
-                    "match": {"any": [{"resources": {"kinds": ["Pod"], "name": "a", "names": ["b"]}}]}},
+                    "background": true,
+                    "match": {"any": [{"resources": {"kinds": ["Pod"]}, "subjects": [{"kind": "User", "name": "alice"}]}]}},
             }),
         ),
         refused(
@@ -54,26 +55,27 @@ pub(super) fn forms() -> Vec<Form> {
             json!({
                 "apiVersion": "kyverno.io/v2beta1", "kind": "GlobalContextEntry",
                 "metadata": {"name": "own-global-context"},
-                "spec": {"apiCall": {"method": "GET", "refreshInterval": "10s"},
-                    "kubernetesResource": {"group": "apps", "version": "v1", "resource": "deployments"}},
+                "spec": {"apiCall": {"method": "GET", "refreshInterval": "10s"}},
             }),
         ),
         managed(),
+        // The hook of mutate rules is called first.
+        Form::new("call-failed", Vec::new(), pull_request("call-failed", "t")).at(Moment::Killed),
         Form::new(
-            "call-failed",
-            vec![vpol("call-failed", "call-failed")],
-            pull_request("call-failed", "t"),
+            "call-failed-vpol",
+            vec![on_issues(vpol("call-failed-vpol", "call-failed-vpol"))],
+            issue("call-failed-vpol"),
         )
         .at(Moment::Killed),
         Form::new(
             "call-failed-finegrained",
             vec![{
-                let mut policy = vpol("call-failed-fine", "call-failed-finegrained");
+                let mut policy = on_issues(vpol("call-failed-fine", "call-failed-finegrained"));
                 policy["spec"]["matchConditions"] =
                     json!([{"name": "c", "expression": "object.spec.title != ''"}]);
                 policy
             }],
-            pull_request("call-failed-finegrained", "t"),
+            issue("call-failed-finegrained"),
         )
         .at(Moment::Killed),
     ]
@@ -91,6 +93,17 @@ fn vpol(name: &str, form: &str) -> Value {
         "spec": {"validationActions": ["Deny"], "matchConstraints": on_pull_requests(form),
             "validations": [{"expression": "false", "message": "m"}]},
     })
+}
+
+fn on_issues(mut policy: Value) -> Value {
+    policy["spec"]["matchConstraints"]["resourceRules"][0]["resources"] = json!(["issues"]);
+    policy
+}
+
+fn issue(form: &str) -> Value {
+    let mut object = pull_request(form, "t");
+    object["kind"] = json!("Issue");
+    object
 }
 
 /// With `--protectManagedResources` no one but Kyverno writes what bears its label; a hook

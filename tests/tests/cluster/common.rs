@@ -202,3 +202,36 @@ pub async fn delete_collection(plane: &ControlPlane, user: &str, namespace: &str
     let path = format!("/apis/krate.a5c.ai/v1alpha1/namespaces/{namespace}/pullrequests");
     plane.call(user, Method::DELETE, &path)?.send().await
 }
+
+/// Serves a webhook of the test's own, with a certificate that the plane's authority signed.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    identity: docket_tests::pki::Identity,
+    router: axum::Router,
+) {
+    use rustls_pki_types::pem::PemObject as _;
+    let config = || -> Result<rustls::ServerConfig> {
+        let chain = rustls_pki_types::CertificateDer::pem_file_iter(&identity.certificate)?
+            .collect::<Result<Vec<_>, _>>()?;
+        let key = rustls_pki_types::PrivateKeyDer::from_pem_file(&identity.key)?;
+        rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .context("use the certificate")
+    };
+    let Ok(config) = config() else { return };
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        tokio::spawn(async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                let service = hyper_util::service::TowerToHyperService::new(router);
+                let io = hyper_util::rt::TokioIo::new(stream);
+                let builder = hyper_util::server::conn::auto::Builder::new(
+                    hyper_util::rt::TokioExecutor::new(),
+                );
+                let _ = builder.serve_connection(io, service).await;
+            }
+        });
+    }
+}

@@ -4,7 +4,7 @@
 //! with write access to webhook configurations.
 
 use crate::common::{counter, denied, exactly, in_namespace, pull_request, shared, wants_ok};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::{Json, Router, extract::State, routing::post};
 use docket_tests::{ControlPlane, on_shared_runtime};
 use http::Method;
@@ -209,7 +209,7 @@ impl Hostile {
         let router = Router::new()
             .route("/swear", post(swear))
             .with_state(Arc::clone(&says));
-        let server = tokio::spawn(serve(listener, identity, router));
+        let server = tokio::spawn(crate::common::serve(listener, identity, router));
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
@@ -266,36 +266,4 @@ async fn swear(
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "response": {"uid": review["request"]["uid"], "allowed": true, "auditAnnotations": annotations},
     }))
-}
-
-async fn serve(
-    listener: tokio::net::TcpListener,
-    identity: docket_tests::pki::Identity,
-    router: Router,
-) {
-    use rustls_pki_types::pem::PemObject as _;
-    let config = || -> Result<rustls::ServerConfig> {
-        let chain = rustls_pki_types::CertificateDer::pem_file_iter(&identity.certificate)?
-            .collect::<Result<Vec<_>, _>>()?;
-        let key = rustls_pki_types::PrivateKeyDer::from_pem_file(&identity.key)?;
-        rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .context("use the certificate")
-    };
-    let Ok(config) = config() else { return };
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, router) = (acceptor.clone(), router.clone());
-        tokio::spawn(async move {
-            if let Ok(stream) = acceptor.accept(stream).await {
-                let service = hyper_util::service::TowerToHyperService::new(router);
-                let io = hyper_util::rt::TokioIo::new(stream);
-                let builder = hyper_util::server::conn::auto::Builder::new(
-                    hyper_util::rt::TokioExecutor::new(),
-                );
-                let _ = builder.serve_connection(io, service).await;
-            }
-        });
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Run with `cargo test -p docket-tests --features cluster --test cluster`, or `make test`.
 
+mod attribution;
 mod common;
 mod control_plane;
 mod first_run;

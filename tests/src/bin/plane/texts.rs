@@ -35,10 +35,7 @@ pub async fn record() -> Result<ExitCode> {
     let mut options = Options::without_docket();
     options.kyverno_flags = vec!["--protectManagedResources=true".to_owned()];
     let plane = ControlPlane::start_in(Place::scratch()?, options, &progress).await?;
-    let forms: Vec<Form> = texts::forms()
-        .into_iter()
-        .filter(|form| form.only.is_none_or(|only| only == line))
-        .collect();
+    let forms = texts::forms();
 
     let started = Instant::now();
     enact(&plane, &forms).await?;
@@ -83,10 +80,15 @@ async fn enact(plane: &ControlPlane, forms: &[Form]) -> Result<()> {
     let of = |forms: Vec<&Form>| -> Vec<Value> {
         forms.iter().flat_map(|form| form.laws.clone()).collect()
     };
+    // All that can't be enacted is told at once.
+    let mut bad = Vec::new();
+    for law in of(forms.iter().collect()) {
+        if let Err(error) = plane.apply(users::ADMIN, &law).await?.accepted() {
+            bad.push(format!("{error:#}"));
+        }
+    }
+    anyhow::ensure!(bad.is_empty(), "refused policies:\n{}", bad.join("\n"));
     // What Kyverno hands on to the API server never comes to serve at a hook.
-    plane
-        .apply_all(&of(forms.iter().filter(|form| !usual(form)).collect()))
-        .await?;
     plane
         .apply_policies(&of(forms.iter().filter(usual).collect()))
         .await?;
@@ -94,11 +96,14 @@ async fn enact(plane: &ControlPlane, forms: &[Form]) -> Result<()> {
     for form in forms {
         if let Moment::Generated(name) = form.moment {
             let path = format!("{admission}/{name}");
-            eventually(name, Duration::from_secs(60), || async {
+            // One that does not come shows in what is written: Kyverno then judges.
+            let came = eventually(name, Duration::from_secs(30), || async {
                 let found = plane.admin(Method::GET, &path).send().await?;
                 Ok(found.ok().then_some(()))
-            })
-            .await?;
+            });
+            if let Err(error) = came.await {
+                eprintln!("{error:#}");
+            }
         }
     }
     // The API server compiles its own policies some time after it has them.
