@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use entry::Row;
+pub(crate) use entry::{reached, scan};
 pub use gaps::GapRow;
 pub use latest::{Latest, Latests};
 pub use list::{Filter, Page};

@@ -146,6 +146,7 @@ pub(crate) const AMENDMENT: Table = Table {
         "CREATE TABLE amendment (position INTEGER PRIMARY KEY, amends TEXT NOT NULL, \
          kind TEXT NOT NULL) STRICT",
         "CREATE INDEX amendment_amends ON amendment (amends)",
+        "CREATE INDEX amendment_through ON amendment (position) WHERE kind = 'others-through'",
     ],
 };
 

@@ -11,6 +11,7 @@ mod state;
 use crate::entry::Hash;
 use crate::note::{NoteError, Signer};
 use crate::place::Held;
+use crate::query::{self, Row};
 use crate::state::StateDigest;
 use crate::tree::Tree;
 use rusqlite::{Connection, ErrorCode};
@@ -138,6 +139,24 @@ impl Store {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// Entries by position, from `from` on, at most `limit`, all classes: for what the
+    /// writer must know again after it was opened.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn scan(&self, from: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+        query::scan(&self.connection, from, limit)
+    }
+
+    /// Position of the entry that the newest amendment of kind `others-through` reaches;
+    /// `None` before there is one.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn others_reached(&self) -> Result<Option<u64>, StoreError> {
+        query::reached(&self.connection)
     }
 
     /// Let the file grow to at most this many pages of 8 KiB; beyond, appending fails with

@@ -101,6 +101,10 @@ pub struct Audit {
     /// After which time a testimony whose audit event has not come is a gap.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub number_wait: SignedDuration,
+    /// How long Kyverno's Events are waited for that name others who would have denied
+    /// too; then the record says that there were none, or that it is not known.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub others_wait: SignedDuration,
 }
 
 /// Where people read.

@@ -24,6 +24,8 @@ pub enum Cause {
     FileGone,
     /// The audit log, or a part of it, could not be read.
     FileUnreadable,
+    /// Kyverno denied and left no Event: deniers that lost the race are not known.
+    EventsMissing,
 }
 
 impl Cause {
@@ -37,6 +39,7 @@ impl Cause {
             Cause::FileCut => "file-cut",
             Cause::FileGone => "file-gone",
             Cause::FileUnreadable => "file-unreadable",
+            Cause::EventsMissing => "events-missing",
         }
     }
 }

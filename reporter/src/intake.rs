@@ -9,6 +9,7 @@
 //! loss costs nothing but a second look at a batch. After a failed commit the whole
 //! [`Intake`] is thrown away and loaded again, so memory never runs ahead of the disk.
 
+pub mod deniers;
 mod excepted;
 mod import;
 
@@ -18,10 +19,12 @@ pub(crate) use excepted::by_report;
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
 use crate::objects::Objects;
+use deniers::Deniers;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Store, StoreError};
 use docket_record::denial::{DenialId, Record, TestimonyState, Verdict};
 use docket_record::examine::{Counted, Finding, Outcome, Sworn};
+use docket_record::kyverno_event::Hearsay;
 use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
 use ring::digest::{SHA256, digest};
@@ -52,6 +55,8 @@ pub struct Arrival {
     pub amendments: Vec<Amendment>,
     /// What witnesses said of themselves: process and last number given.
     pub polled: Vec<(Process, u64)>,
+    /// What Kyverno's Events say of policies that refused.
+    pub hearsay: Vec<Hearsay>,
     /// Entries that are made elsewhere: laws, what was learned later. Kept after the
     /// findings of the same arrival.
     pub entries: Vec<NewEntry>,
@@ -73,6 +78,12 @@ pub struct Told {
     /// Events that say our own hook failed open: `timeout` (504, any client can cause
     /// it) or `outage`.
     pub failed_open: BTreeMap<&'static str, u64>,
+    /// Kyverno's Events by what became of them: `heard`, `again`, `alone` (no denial came
+    /// for it), `crowded_out`.
+    pub kyverno_events: BTreeMap<&'static str, u64>,
+    /// Denials that must have left an Event, by what is known of other deniers: `seen`,
+    /// `none_seen`, `not_known`, `dropped` (not known: too many waited).
+    pub deniers: BTreeMap<&'static str, u64>,
     /// New entries.
     pub appended: u64,
     /// Of these, records of events, for each arrival in order.
@@ -121,6 +132,15 @@ struct Bearer {
     record: Option<String>,
 }
 
+/// How long the core waits for what may come.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For the audit event of a testimony.
+    pub numbers: SignedDuration,
+    /// For Kyverno's Events about a denial; `None` where none are heard.
+    pub others: Option<SignedDuration>,
+}
+
 /// The deciding core.
 pub struct Intake {
     wait: SignedDuration,
@@ -133,6 +153,7 @@ pub struct Intake {
     links: import::Links,
     objects: Objects,
     excepted: excepted::Passes,
+    deniers: Deniers,
 }
 
 impl Intake {
@@ -140,11 +161,7 @@ impl Intake {
     ///
     /// # Errors
     /// If the store can't be read or written.
-    pub fn load(
-        store: &mut Store,
-        wait: SignedDuration,
-        now: Timestamp,
-    ) -> Result<Intake, StoreError> {
+    pub fn load(store: &mut Store, waits: Waits, now: Timestamp) -> Result<Intake, StoreError> {
         let began = match store.state(BEGAN)?.and_then(|bytes| parse_millis(&bytes)) {
             Some(began) => began,
             None => {
@@ -171,7 +188,7 @@ impl Intake {
             }
         }
         Ok(Intake {
-            wait,
+            wait: waits.numbers,
             began,
             numbers,
             dirty: BTreeSet::new(),
@@ -181,6 +198,7 @@ impl Intake {
             links: import::Links::load(store)?,
             objects: Objects::default(),
             excepted: excepted::Passes::default(),
+            deniers: Deniers::load(store, waits.others, now)?,
         })
     }
 
@@ -188,6 +206,13 @@ impl Intake {
     #[must_use]
     pub fn remembering(self, objects: Objects) -> Intake {
         Intake { objects, ..self }
+    }
+
+    /// What of this core's memory no disk and no source would bring again at once: to be
+    /// handed over to the one that takes its place.
+    #[must_use]
+    pub fn into_hearsay(self) -> Vec<Hearsay> {
+        self.deniers.into_hearsay()
     }
 
     /// Decide and write: when this returns, all of it is durable.
@@ -220,6 +245,9 @@ impl Intake {
                     self.dirty.insert(process);
                 }
             }
+            for hearsay in arrival.hearsay {
+                self.deniers.hear(hearsay, now, &mut told);
+            }
             for gap in &arrival.gaps {
                 *told.gaps.entry(gap.cause.name()).or_default() += 1;
                 batch.entries.push(gap.entry());
@@ -239,6 +267,7 @@ impl Intake {
                 .entries
                 .push(Amendment::late(&gap, closed, numbers, now).entry());
         }
+        self.deniers.settle(now, &mut batch.entries);
         batch.state.extend(self.links.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
@@ -285,6 +314,8 @@ impl Intake {
             }
         }
         self.excepted.tick(now, &mut batch);
+        let Batch { entries, state } = &mut batch;
+        self.deniers.round(now, entries, state, &mut told);
         self.write(store, batch, &[], now, told)
     }
 
@@ -312,6 +343,7 @@ impl Intake {
             return Ok(told);
         }
         let appended = store.append(&batch, now)?;
+        self.deniers.placed(&appended.positions);
         let new = |places: &[Result<u64, u64>]| places.iter().flatten().count() as u64;
         told.appended = new(&appended.positions);
         told.records = records
@@ -422,6 +454,9 @@ impl Intake {
                 if record.public.verdict != Verdict::Excepted
                     || self.excepted.keep(record, finding.time, batch)
                 {
+                    let place = batch.entries.len();
+                    self.deniers
+                        .denial(&record.public, &record.personal, place, now);
                     batch.entries.push(entry(record));
                 }
             }

@@ -19,6 +19,7 @@ pub mod gaps;
 mod health;
 pub mod intake;
 mod keys;
+mod listen;
 mod metrics;
 pub mod numbers;
 pub mod objects;

@@ -45,6 +45,8 @@ pub struct Metrics {
     report_results: Gauge,
     report_results_left_out: Gauge,
     published: Counters<1>,
+    kyverno_events: Counters<1>,
+    deniers: Counters<1>,
     witness: Counters<1>,
     exhibits: Counters<1>,
     file_behind: Family<Labels<1>, Gauge>,
@@ -75,6 +77,8 @@ impl Metrics {
             report_results: Gauge::default(),
             report_results_left_out: Gauge::default(),
             published: Family::default(),
+            kyverno_events: Family::default(),
+            deniers: Family::default(),
             witness: Family::default(),
             exhibits: Family::default(),
             file_behind: Family::default(),
@@ -162,6 +166,16 @@ impl Metrics {
             m.published.clone(),
         );
         all.register(
+            "kyverno_events",
+            "Kyverno's Events by what they were worth; alone: no denial came for it",
+            m.kyverno_events.clone(),
+        );
+        all.register(
+            "other_deniers",
+            "Denials by what is known of others who would have denied too",
+            m.deniers.clone(),
+        );
+        all.register(
             "witness_calls",
             "Questions to witnesses, by answer",
             m.witness.clone(),
@@ -192,6 +206,8 @@ impl Metrics {
             (&self.testimonies, "worth", &told.testimonies),
             (&self.gaps, "cause", &told.gaps),
             (&self.failed_open, "why", &told.failed_open),
+            (&self.kyverno_events, "outcome", &told.kyverno_events),
+            (&self.deniers, "state", &told.deniers),
         ] {
             for (&name, &count) in counts {
                 family.get_or_create(&[(label, name.into())]).inc_by(count);
@@ -243,6 +259,13 @@ impl Metrics {
     /// What became of one Kubernetes Event.
     pub fn published(&self, outcome: &'static str) {
         self.published
+            .get_or_create(&[("outcome", outcome.into())])
+            .inc();
+    }
+
+    /// One of Kyverno's Events that says nothing of a refusal, and why.
+    pub fn kyverno_event(&self, outcome: &'static str) {
+        self.kyverno_events
             .get_or_create(&[("outcome", outcome.into())])
             .inc();
     }

@@ -9,11 +9,12 @@
 //! | committed | nothing |
 
 use crate::health::Part;
-use crate::intake::{Arrival, Intake, Told};
+use crate::intake::{Arrival, Intake, Told, Waits};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
-use jiff::{SignedDuration, Timestamp};
+use docket_record::kyverno_event::Hearsay;
+use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -62,11 +63,13 @@ pub type Open = Box<dyn FnMut() -> Result<Store, StoreError> + Send>;
 
 struct Thread {
     open: Open,
-    wait: SignedDuration,
+    waits: Waits,
     metrics: Metrics,
     health: Part,
     size: watch::Sender<u64>,
     held: Option<(Store, Intake)>,
+    /// Heard by a core that was thrown away, for the next one.
+    hearsay: Vec<Hearsay>,
     tried: Option<Instant>,
     objects: Objects,
 }
@@ -78,14 +81,14 @@ impl Writer {
     /// If the store can't be read.
     pub fn start(
         mut open: Open,
-        wait: SignedDuration,
+        waits: Waits,
         metrics: Metrics,
         health: Part,
     ) -> anyhow::Result<Started> {
         let mut store = open()?;
         let verifier_key = store.verifier_key();
         let objects = Objects::default();
-        let intake = Intake::load(&mut store, wait, Timestamp::now())?;
+        let intake = Intake::load(&mut store, waits, Timestamp::now())?;
         let intake = intake.remembering(objects.clone());
         let (size, watched) = watch::channel(store.size());
         let (messages, queue) = mpsc::channel(QUEUE);
@@ -94,11 +97,12 @@ impl Writer {
         metrics.store_ready.set(1);
         let mut thread = Thread {
             open,
-            wait,
+            waits,
             metrics,
             health,
             size,
             held: Some((store, intake)),
+            hearsay: Vec::new(),
             tried: None,
             objects: objects.clone(),
         };
@@ -270,7 +274,9 @@ impl Thread {
         self.metrics.commit_failures.inc();
         self.metrics.store_ready.set(0);
         self.health.not_ready(format!("{error}: {source}"));
-        self.held = None;
+        if let Some((_, intake)) = self.held.take() {
+            self.hearsay = intake.into_hearsay();
+        }
         self.tried = Some(Instant::now());
     }
 
@@ -281,10 +287,17 @@ impl Thread {
                 return Err(Unavailable);
             }
             self.tried = Some(Instant::now());
-            let (wait, objects) = (self.wait, self.objects.clone());
+            let (waits, objects) = (self.waits, self.objects.clone());
+            let heard = Arrival {
+                hearsay: self.hearsay.clone(),
+                ..Arrival::default()
+            };
             let opened = (self.open)().and_then(|mut store| {
-                let intake = Intake::load(&mut store, wait, Timestamp::now())?;
-                Ok((store, intake.remembering(objects)))
+                let now = Timestamp::now();
+                let intake = Intake::load(&mut store, waits, now)?;
+                let mut intake = intake.remembering(objects);
+                intake.commit(&mut store, vec![heard], now)?;
+                Ok((store, intake))
             });
             match opened {
                 Ok(held) => {
@@ -292,6 +305,7 @@ impl Thread {
                     self.health.ready();
                     self.metrics.store_ready.set(1);
                     self.size.send_replace(held.0.size());
+                    self.hearsay.clear();
                     self.held = Some(held);
                 }
                 Err(error) => {

@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::entry::Class;
 use crate::store::StoreError;
-use rusqlite::{OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 /// One entry as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +99,24 @@ impl Reader {
     /// # Errors
     /// If SQLite fails.
     pub fn scan(&self, from: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let sql = format!("{ROW} WHERE r.position >= ?1 ORDER BY r.position LIMIT ?2");
+        scan(&self.connection, from, limit)
+    }
+
+    /// The amendment of kind `others-through` that speaks of the entry at `position`: the
+    /// first one written after it that reaches as far. `None` while there is none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn others_through(&self, position: u64) -> Result<Option<Row>, StoreError> {
+        let sql = format!(
+            "{ROW} WHERE r.position = (SELECT m.position \
+             FROM amendment m CROSS JOIN record d ON d.id = m.amends \
+             WHERE m.kind = 'others-through' AND m.position > ?1 AND d.position >= ?1 \
+             ORDER BY m.position LIMIT 1)"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let from = i64::try_from(from).unwrap_or(i64::MAX);
-        Ok(statement
-            .query_map(params![from, limit], row)?
-            .collect::<Result<_, _>>()?)
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        Ok(statement.query_row([position], row).optional()?)
     }
 
     /// Amendments of one entry, oldest first.
@@ -119,6 +131,25 @@ impl Reader {
         let mut statement = self.connection.prepare_cached(&sql)?;
         Ok(statement.query_map([id], row)?.collect::<Result<_, _>>()?)
     }
+}
+
+/// Entries by position, from `from` on, at most `limit`, all classes.
+pub(crate) fn scan(connection: &Connection, from: u64, limit: u32) -> Result<Vec<Row>, StoreError> {
+    let sql = format!("{ROW} WHERE r.position >= ?1 ORDER BY r.position LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    Ok(statement
+        .query_map(params![from, limit], row)?
+        .collect::<Result<_, _>>()?)
+}
+
+/// Position of the entry that the newest amendment of kind `others-through` reaches.
+pub(crate) fn reached(connection: &Connection) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT d.position FROM amendment m CROSS JOIN record d ON d.id = m.amends \
+               WHERE m.kind = 'others-through' ORDER BY m.position DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let reached: Option<i64> = statement.query_row((), |row| row.get(0)).optional()?;
+    Ok(reached.map(i64::cast_unsigned))
 }
 
 pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {

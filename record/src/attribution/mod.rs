@@ -113,6 +113,8 @@ pub fn failed_open(hook: &str, law: &Law<'_>) -> Owed {
     webhook::failed_open(hook, law)
 }
 
+pub(crate) use webhook::{Asked, asked};
+
 fn by(enforcer: &str) -> Attribution {
     Attribution {
         enforcer: enforcer.to_owned(),
@@ -132,7 +134,7 @@ fn doubted(mut attribution: Attribution, message: &str, why: &str) -> Owed {
 
 /// Lowers the grade. The first doubt is the one that is told: the rest follow from it
 /// or weigh less.
-fn doubt(attribution: &mut Attribution, why: &str) {
+pub(crate) fn doubt(attribution: &mut Attribution, why: &str) {
     attribution.grade = Some(Grade::Ambiguous);
     if attribution.doubt.is_empty() {
         why.clone_into(&mut attribution.doubt);
@@ -141,7 +143,7 @@ fn doubt(attribution: &mut Attribution, why: &str) {
 
 /// Grades an attribution that names a policy: exact if exactly one policy of these kinds
 /// has the name, covers the object and refuses. Fills in its kind, namespace and law.
-fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &Law<'_>) {
+pub(crate) fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &Law<'_>) {
     let name = attribution.policy.clone().unwrap_or_default();
     let found: Vec<&Policy> = law
         .policies

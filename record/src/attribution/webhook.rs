@@ -31,6 +31,34 @@ pub(super) fn refused(hook: &str, said: &str, law: &Law<'_>) -> Vec<Owed> {
     }
 }
 
+/// How the API server asks a hook of Kyverno's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// In the mutating phase, one hook after the other: a refusal ends it.
+    InTurn,
+    /// In the validating phase, for policies: each that fails leaves an Event.
+    SideBySide,
+    /// It is not Kyverno's, or judges Kyverno's own objects.
+    Unknown,
+}
+
+/// How a hook of this name is asked.
+pub(crate) fn asked(hook: &str) -> Asked {
+    match kyverno::hook(hook).map(|hook| hook.family) {
+        Some(Family::Mutating(_)) => Asked::InTurn,
+        Some(Family::Own) if hook.starts_with("mutate-") => Asked::InTurn,
+        Some(Family::Legacy | Family::Cel(_)) => {
+            let phase = hook.split(".kyverno.svc").next().unwrap_or_default();
+            if phase == "mutate" || phase.ends_with(".mutate") {
+                Asked::InTurn
+            } else {
+                Asked::SideBySide
+            }
+        }
+        Some(Family::Own) | None => Asked::Unknown,
+    }
+}
+
 pub(super) fn no_dry_run(hook: &str) -> Owed {
     let attribution = Attribution {
         result: "error".to_owned(),

@@ -58,3 +58,8 @@ fn the_corpus_of_policies_holds() {
 fn the_corpus_of_reports_holds() {
     run("report", parsers::report);
 }
+
+#[test]
+fn the_corpus_of_kyverno_events_holds() {
+    run("kyverno_event", parsers::kyverno_event);
+}

@@ -3,6 +3,7 @@
 
 use docket_record::attribution::{Law, attribute};
 use docket_record::audit::{AuditEvent, Cut, Status, glance, split_list};
+use docket_record::kyverno_event::{self, CONTROLLER, Named, REASON};
 use docket_record::policies::{Policy, PolicyList, Target};
 use docket_record::redact::{Rules, clean_text};
 use docket_record::report::{MESSAGE_LIMIT, MOST_RESULTS, Report};
@@ -135,5 +136,56 @@ pub fn report(bytes: &[u8]) {
                     .is_some_and(|subject| elsewhere(&subject.namespace))
             );
         }
+    }
+}
+
+/// A note of Kyverno's Event, on the first line the name of the resource: what is read is
+/// the note's own end, and what is exact has no doubt.
+pub fn kyverno_event(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((name, note)) = text.split_once('\n') else {
+        return;
+    };
+    let about = Named {
+        api_version: "krate.a5c.ai/v1alpha1",
+        kind: "PullRequest",
+        namespace: "krate-org-acme",
+        name,
+        uid: "",
+    };
+    let read = kyverno_event::note(note, &about);
+    if let Some(read) = &read {
+        assert!(note.ends_with(read.message));
+        assert!(matches!(read.result, "fail" | "error"));
+    }
+    let policies = PolicyList {
+        policies: vec![Policy {
+            kind: "ClusterPolicy".into(),
+            name: "p".into(),
+            enforces: true,
+            covers: vec![("*".into(), "*".into())],
+            ..Policy::default()
+        }],
+        synced: true,
+        ..PolicyList::default()
+    };
+    let event = kyverno_event::Event {
+        namespace: "default",
+        controller: CONTROLLER,
+        reason: REASON,
+        regarding: Named {
+            api_version: "kyverno.io/v1",
+            kind: "ClusterPolicy",
+            name: "p",
+            ..Named::default()
+        },
+        related: Some(about),
+        note,
+        ..kyverno_event::Event::default()
+    };
+    if let Ok(seen) = kyverno_event::read(&event, &policies) {
+        assert!(read.is_some_and(|read| read.blocked));
+        let exact = seen.attribution.grade == Some(docket_record::denial::Grade::Exact);
+        assert_eq!(exact, seen.attribution.doubt.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! The core against a real store, with events in the API server's form.
 
+mod deniers;
 mod excepted;
 mod imports;
 
@@ -14,7 +15,11 @@ use docket_record::policies::PolicyList;
 use serde_json::Value;
 use std::sync::Arc;
 
-const WAIT: SignedDuration = SignedDuration::from_secs(300);
+const WAIT: Waits = Waits {
+    numbers: SignedDuration::from_secs(300),
+    // Longer than any test here: what is written of others has tests of its own.
+    others: Some(SignedDuration::from_hours(1000)),
+};
 
 /// A store, a core, and a court that reads for it.
 struct Bench {
@@ -23,6 +28,7 @@ struct Bench {
     intake: Intake,
     court: Court,
     now: Timestamp,
+    waits: Waits,
 }
 
 fn options() -> Options {
@@ -69,6 +75,7 @@ impl Bench {
             intake,
             court,
             now: start(),
+            waits: WAIT,
         }
     }
 
@@ -96,7 +103,7 @@ impl Bench {
     fn restart(&mut self) {
         drop(self.store.take());
         let mut store = Store::open(&self.dir.path().join("ledger"), options()).unwrap();
-        self.intake = Intake::load(&mut store, WAIT, self.now).unwrap();
+        self.intake = Intake::load(&mut store, self.waits, self.now).unwrap();
         self.store = Some(store);
     }
 

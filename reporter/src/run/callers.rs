@@ -6,6 +6,7 @@ use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::doors::Callers;
 use crate::health::Part;
+use crate::listen::Listener;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::replay;
@@ -39,6 +40,13 @@ pub(super) async fn callers(
                 metrics.clone(),
             );
             tasks.spawn("watching policies", watch.run());
+            let listener = Listener {
+                client: client.clone(),
+                policies: Arc::clone(&court.policies),
+                writer: writer.clone(),
+                metrics: metrics.clone(),
+            };
+            tasks.spawn("listening to Kyverno's Events", listener.run());
             let publisher = Publisher {
                 client: client.clone(),
                 store: place.store.clone(),

@@ -2,6 +2,7 @@
 
 use crate::args::Arguments;
 use crate::health::Part;
+use crate::intake::Waits;
 use crate::keys;
 use crate::metrics::Metrics;
 use crate::replay::{self, Scratch};
@@ -79,18 +80,24 @@ pub(super) fn ledger(
     metrics: &Metrics,
     part: Part,
 ) -> Result<Started> {
-    let started = Writer::start(
-        opener(place),
-        arguments.audit.number_wait,
-        metrics.clone(),
-        part,
-    )
-    .with_context(|| format!("cannot open the store {}", place.store.display()))?;
+    let started = Writer::start(opener(place), waits(arguments), metrics.clone(), part)
+        .with_context(|| format!("cannot open the store {}", place.store.display()))?;
     tracing::info!(
         key = started.verifier_key,
         "checkpoints are signed; give readers this key"
     );
     Ok(started)
+}
+
+/// A replay hears no Events: it has its recording alone.
+fn waits(arguments: &Arguments) -> Waits {
+    Waits {
+        numbers: arguments.audit.number_wait,
+        others: arguments
+            .replay
+            .is_none()
+            .then_some(arguments.audit.others_wait),
+    }
 }
 
 fn opener(place: &Place) -> Open {

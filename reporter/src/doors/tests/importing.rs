@@ -45,7 +45,10 @@ impl World {
         let file = directory.path().join("ledger");
         let (metrics, registry) = Metrics::new();
         let part = Health::default().part("ledger", "");
-        let wait = SignedDuration::from_secs(300);
+        let wait = crate::intake::Waits {
+            numbers: SignedDuration::from_secs(300),
+            others: Some(SignedDuration::from_secs(60)),
+        };
         let started = Writer::start(opening(file.clone()), wait, metrics.clone(), part).unwrap();
         let Started {
             writer,

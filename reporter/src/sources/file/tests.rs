@@ -43,7 +43,10 @@ impl Bench {
         });
         let (metrics, _) = Metrics::new();
         let health = Health::default();
-        let wait = SignedDuration::from_secs(300);
+        let wait = crate::intake::Waits {
+            numbers: SignedDuration::from_secs(300),
+            others: None,
+        };
         let Started { writer, .. } =
             crate::writer::Writer::start(open, wait, metrics.clone(), health.part("ledger", ""))
                 .unwrap();
