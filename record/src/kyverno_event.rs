@@ -110,7 +110,8 @@ pub struct Hearsay {
     pub object_uid: String,
     /// The policy, graded by the law alone: whether one request fits is not yet asked.
     pub attribution: Attribution,
-    /// What the policy said; ends in `...` where Kyverno cut it.
+    /// What the policy said, where that is its own fixed text. A computed one may echo a
+    /// secret of the object, and no witness is asked here what to mask: it is not kept.
     pub message: String,
 }
 
@@ -304,12 +305,10 @@ pub fn read(event: &Event<'_>, policies: &PolicyList) -> Result<Hearsay, Ignored
         cut: false,
     };
     hold_against(&mut attribution, &[policy.kind], &law);
-    let message = if note.cut {
-        // Kyverno cuts bytes, not characters: the torn one comes as U+FFFD.
-        let kept = note.message.strip_suffix("...").unwrap_or(note.message);
-        format!("{}...", kept.trim_end_matches('\u{fffd}'))
+    let message = if says(policies, &policy, &note) {
+        note.message.trim_end_matches('\u{fffd}').to_owned()
     } else {
-        note.message.to_owned()
+        String::new()
     };
     Ok(Hearsay {
         uid: event.uid.to_owned(),
@@ -323,6 +322,26 @@ pub fn read(event: &Event<'_>, policies: &PolicyList) -> Result<Hearsay, Ignored
         attribution,
         message,
     })
+}
+
+/// True if the policy, as known, has this very message (or one that begins with what
+/// Kyverno left of it).
+fn says(policies: &PolicyList, policy: &Named<'_>, note: &Note<'_>) -> bool {
+    let said = note.message.trim();
+    // Kyverno cuts bytes, not characters: the torn one comes as U+FFFD.
+    let left = said
+        .strip_suffix("...")
+        .unwrap_or(said)
+        .trim_end_matches('\u{fffd}');
+    policies
+        .named(
+            std::slice::from_ref(&policy.kind),
+            policy.name,
+            policy.namespace,
+        )
+        .filter_map(|known| known.messages.as_ref())
+        .flatten()
+        .any(|text| text.trim() == said || (note.cut && text.starts_with(left)))
 }
 
 #[cfg(test)]

@@ -73,28 +73,13 @@ mod tests {
             grade: Some(grade),
             ..Attribution::default()
         };
-        Public {
-            id: "i".into(),
-            time: String::new(),
-            verdict: Verdict::Denied,
-            operation: "CREATE".into(),
-            verb: "create".into(),
-            dry_run: false,
-            group: String::new(),
-            version: "v1".into(),
-            resource: "pods".into(),
-            subresource: String::new(),
-            kind: "Pod".into(),
-            namespace: "n".into(),
-            code: 400,
-            reason: String::new(),
-            attributions: vec![attribution],
-            context: Default::default(),
-            testimony: Default::default(),
-            passes: 1,
-            source: "api".into(),
-            notes: Vec::new(),
-        }
+        serde_json::from_value(serde_json::json!({
+            "id": "i", "time": "", "verdict": "denied", "operation": "CREATE", "verb": "create",
+            "dryRun": false, "group": "", "version": "v1", "resource": "pods", "kind": "Pod",
+            "namespace": "n", "code": 400, "attributions": [attribution],
+            "context": {}, "testimony": "verified", "passes": 1, "source": "api",
+        }))
+        .unwrap()
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn policy(kind: &str, name: &str, enforces: bool) -> Policy {
         enforces,
         covers: vec![("krate.a5c.ai".into(), "pullrequests".into())],
         law_id: "law1".into(),
+        messages: Some(vec!["Say ok.".into()]),
         ..Policy::default()
     }
 }
@@ -270,19 +271,34 @@ fn a_namespaced_policy_speaks_from_its_own_namespace() {
 
 #[test]
 fn a_note_cut_inside_a_character_is_read_up_to_it() {
-    let policies = list(vec![policy("ValidatingPolicy", "needs-ok", true)]);
-    let whole = format!("{NOTE}{}", "é".repeat(600));
+    let mut long = policy("ValidatingPolicy", "needs-ok", true);
+    let text = format!("Say ok.{}", "é".repeat(600));
+    long.messages = Some(vec![text.clone()]);
+    let policies = list(vec![long]);
+    let whole = NOTE.replace("Say ok.", &text);
     // As Kyverno cuts, and as the API server shows what is no UTF-8.
     let cut = format!("{}...", String::from_utf8_lossy(&whole.as_bytes()[..CUT]));
     assert!(cut.contains('\u{fffd}'), "the cut tears a character");
     let seen = read(&vpol_event(&cut), &policies).unwrap();
-    assert!(seen.message.ends_with("é...") && !seen.message.contains('\u{fffd}'));
+    assert!(seen.message.starts_with("Say ok.é") && seen.message.ends_with("..."));
     // Cut before the verdict: nothing is guessed.
     let head = format!("{}...", &whole[..20]);
     assert_eq!(
         read(&vpol_event(&head), &policies),
         Err(Ignored::Unreadable)
     );
+}
+
+#[test]
+fn a_message_that_may_echo_the_object_is_not_kept() {
+    let mut computed = policy("ValidatingPolicy", "needs-ok", true);
+    computed.messages = None;
+    let seen = read(&vpol_event(NOTE), &list(vec![computed])).unwrap();
+    assert_eq!(seen.message, "");
+    assert_eq!(seen.attribution.grade, Some(Grade::Exact));
+    let other = NOTE.replace("Say ok.", "token hunter2 is too short");
+    let fixed = list(vec![policy("ValidatingPolicy", "needs-ok", true)]);
+    assert_eq!(read(&vpol_event(&other), &fixed).unwrap().message, "");
 }
 
 proptest! {
