@@ -53,19 +53,12 @@ async fn an_audit_finding_stands_beside_a_denial() {
     });
     let report = docket_record::report::Report::from_object(&report).unwrap();
     world.known.reports.write().apply(report);
-    let mut policy = docket_record::policies::Policy {
-        kind: "ValidatingPolicy".into(),
-        name: "wants-reviewers".into(),
-        ..Default::default()
-    };
-    policy.law.mode = "audit".into();
-    world
-        .known
-        .policies
-        .store(std::sync::Arc::new(docket_record::policies::PolicyList {
-            policies: vec![policy],
-            ..Default::default()
-        }));
+    let policy = docket_record::law::Object::read(&json!({
+        "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": "wants-reviewers"}, "spec": {"validationActions": ["Audit"]},
+    }));
+    let book = docket_record::law::LawBook::always([(policy.unwrap(), "law-1".to_owned())]);
+    world.known.laws.publish(book);
     let table = world.run(&["violations"]).ok();
     assert_eq!(table, "\
 WHAT         LAST SEEN             NAMESPACE       OBJECT            POLICY                  SEVERITY  MESSAGE

@@ -48,6 +48,15 @@ struct Public<'a> {
     cause: Field<'a>,
     #[serde(borrow)]
     amends: Field<'a>,
+    // Laws.
+    #[serde(borrow)]
+    api_version: Field<'a>,
+    #[serde(borrow)]
+    name: Field<'a>,
+    #[serde(borrow)]
+    hash: Field<'a>,
+    #[serde(borrow)]
+    change: Field<'a>,
 }
 
 /// All that is read where the whole does not have the expected types.
@@ -261,12 +270,37 @@ impl Amendment<'_> {
     }
 }
 
+/// Row of `law`.
+pub(crate) struct Law<'a> {
+    pub api_group: String,
+    pub kind: Cow<'a, str>,
+    pub name: Cow<'a, str>,
+    pub hash: Cow<'a, str>,
+    pub change: Cow<'a, str>,
+}
+
+impl Law<'_> {
+    pub fn cells<'r>(&'r self, record: &'r Record<'_>) -> Cells<'r, 8> {
+        [
+            ValueRef::Integer(record.position),
+            ValueRef::Integer(record.time),
+            text(&self.api_group),
+            text(&self.kind),
+            text(&record.namespace),
+            text(&self.name),
+            text(&self.hash),
+            text(&self.change),
+        ]
+    }
+}
+
 /// All that the view takes from one entry.
 pub(crate) struct Folded<'a> {
     pub record: Record<'a>,
     pub attributions: Vec<Attribution<'a>>,
     pub gap: Option<Gap<'a>>,
     pub amendment: Option<Amendment<'a>>,
+    pub law: Option<Law<'a>>,
 }
 
 impl Folded<'_> {
@@ -356,11 +390,22 @@ pub(crate) fn fold<'a>(
     let amends = some(public.amends).filter(|_| leaf.class == Class::Amendment);
     let kind = record.kind.clone().unwrap_or_default();
     let amendment = amends.map(|amends| Amendment { amends, kind });
+    let law = (leaf.class == Class::Law).then(|| Law {
+        // The core group has no name, and no laws.
+        api_group: plain(public.api_version)
+            .split_once('/')
+            .map_or_else(String::new, |(group, _)| group.to_owned()),
+        kind: record.kind.clone().unwrap_or_default(),
+        name: plain(public.name),
+        hash: plain(public.hash),
+        change: plain(public.change),
+    });
     Folded {
         attributions: attributions.collect(),
         record,
         gap,
         amendment,
+        law,
     }
 }
 

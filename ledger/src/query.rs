@@ -3,6 +3,7 @@
 mod entry;
 mod gaps;
 mod latest;
+mod laws;
 mod list;
 mod proof;
 mod series;
@@ -16,6 +17,7 @@ pub use entry::Row;
 pub(crate) use entry::{reached, scan};
 pub use gaps::GapRow;
 pub use latest::{Latest, Latests};
+pub use laws::LawFilter;
 pub use list::{Filter, Page};
 pub use proof::SaltedPart;
 pub use series::SeriesRow;

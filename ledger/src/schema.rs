@@ -150,8 +150,30 @@ pub(crate) const AMENDMENT: Table = Table {
     ],
 };
 
+pub(crate) const LAW: Table = Table {
+    name: "law",
+    columns: &[
+        "position",
+        "time",
+        "api_group",
+        "kind",
+        "namespace",
+        "name",
+        "hash",
+        "change",
+    ],
+    key: 1,
+    ddl: &[
+        "CREATE TABLE law (position INTEGER PRIMARY KEY, time INTEGER NOT NULL, \
+         api_group TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, \
+         name TEXT NOT NULL, hash TEXT NOT NULL, change TEXT NOT NULL) STRICT",
+        "CREATE INDEX law_place ON law (name, kind, api_group, namespace, time)",
+        "CREATE INDEX law_time ON law (time)",
+    ],
+};
+
 /// What can be rebuilt from the entries.
-pub(crate) const VIEW: [&Table; 5] = [&RECORD, &ATTRIBUTION, &SERIES, &GAP, &AMENDMENT];
+pub(crate) const VIEW: [&Table; 6] = [&RECORD, &ATTRIBUTION, &SERIES, &GAP, &AMENDMENT, &LAW];
 
 /// All statements of a new store.
 pub(crate) fn create_all(connection: &Connection) -> rusqlite::Result<()> {

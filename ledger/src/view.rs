@@ -2,7 +2,7 @@
 
 use crate::entry::Leaf;
 use crate::fold::{Folded, Series, SeriesKey, fold};
-use crate::schema::{self, AMENDMENT, ATTRIBUTION, GAP, RECORD, SERIES, Table, VIEW};
+use crate::schema::{self, AMENDMENT, ATTRIBUTION, GAP, LAW, RECORD, SERIES, Table, VIEW};
 use crate::store::StoreError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -26,6 +26,7 @@ struct Inserts {
     series: String,
     gap: String,
     amendment: String,
+    law: String,
 }
 
 impl<'c> ViewWriter<'c> {
@@ -36,6 +37,7 @@ impl<'c> ViewWriter<'c> {
             series: insert_sql(&SERIES),
             gap: insert_sql(&GAP),
             amendment: insert_sql(&AMENDMENT),
+            law: insert_sql(&LAW),
         };
         ViewWriter {
             connection,
@@ -65,6 +67,9 @@ impl<'c> ViewWriter<'c> {
                 let mut statement = self.connection.prepare_cached(sql)?;
                 statement.execute(params![record.position, amendment.amends])?;
             }
+        }
+        if let Some(law) = &folded.law {
+            self.insert(&self.inserts.law, &law.cells(record))?;
         }
         Ok(())
     }

@@ -197,6 +197,9 @@ pub struct Attribution {
     /// none where the policy was not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub laws: Vec<String>,
+    /// The same of the binding that the text names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub binding_laws: Vec<String>,
     /// What the law of that moment said of the policy, if it was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub law: Option<Law>,

@@ -7,7 +7,7 @@
 //! ```text
 //!  AdmissionReview ──review──▶ testimony ──(inside the audit event)──┐
 //!  audit event ──audit──▶ AuditEvent ──verdict──▶ denied? ──attribution──▶ Record
-//!                              policies (what the law said) ──────────────┘
+//!  policy objects ──law──▶ LawBook (what was in force) ───────┘
 //! ```
 //!
 //! Parsing is total: what is not understood is kept and marked, never guessed.
@@ -24,6 +24,7 @@ pub mod exhibit;
 pub mod import;
 pub mod krate;
 pub mod kyverno_event;
+pub mod law;
 pub mod mask;
 pub mod others;
 pub mod policies;

@@ -42,6 +42,11 @@ pub struct Policy {
     pub law: Law,
     /// Id of the `law` entry of this version; empty before there is one.
     pub law_id: String,
+    /// Why this may not be what was in force; then nothing owed to it is exact.
+    pub doubt: Option<&'static str>,
+    /// For the API server's own policies: the bindings that let it refuse, and the ids of
+    /// their versions that may have been in force.
+    pub bindings: Vec<(String, Vec<String>)>,
 }
 
 /// One rule of a legacy policy.
@@ -108,8 +113,8 @@ pub struct PolicyList {
     pub configurations: Vec<Configuration>,
     /// False until every watch has had its first full list: until then nothing is exact.
     pub synced: bool,
-    /// Why the list may not be what was in force (the watch was away); then nothing is
-    /// exact either.
+    /// Why the list as a whole may not be what was in force; then nothing is exact
+    /// either.
     pub doubt: Option<String>,
 }
 
@@ -134,6 +139,12 @@ impl Policy {
     pub fn covers(&self, target: &Target<'_>) -> bool {
         let own_namespace = self.namespace.is_empty() || self.namespace == target.namespace;
         own_namespace && covers(&self.covers, target)
+    }
+
+    /// Says whether it refuses, and so its mode.
+    pub(crate) fn set_enforces(&mut self, enforces: bool) {
+        self.enforces = enforces;
+        self.law.mode = if enforces { "enforce" } else { "audit" }.to_owned();
     }
 
     /// True if a failing validation of this policy can give this text.
@@ -177,13 +188,6 @@ impl PolicyList {
                 && kinds.contains(&policy.kind.as_str())
                 && (policy.namespace.is_empty() || policy.namespace == namespace)
         })
-    }
-
-    /// Tells the ValidatingAdmissionPolicies and MutatingAdmissionPolicies of the list
-    /// which of them are bound so that they refuse. Call it after each change of the
-    /// bindings or of those policies; what an earlier call said is forgotten.
-    pub fn bind(&mut self, bindings: &[serde_json::Value]) {
-        read::bind(&mut self.policies, bindings);
     }
 }
 

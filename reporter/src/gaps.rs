@@ -26,6 +26,8 @@ pub enum Cause {
     FileUnreadable,
     /// Kyverno denied and left no Event: deniers that lost the race are not known.
     EventsMissing,
+    /// Policies were not watched: versions of that time may be missing.
+    LawWatchAway,
 }
 
 impl Cause {
@@ -40,6 +42,7 @@ impl Cause {
             Cause::FileGone => "file-gone",
             Cause::FileUnreadable => "file-unreadable",
             Cause::EventsMissing => "events-missing",
+            Cause::LawWatchAway => "law-watch-away",
         }
     }
 }

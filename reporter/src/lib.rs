@@ -3,7 +3,7 @@
 //! ```text
 //!  /audit, audit log ─▶ sources ─▶ writer (one thread) ─▶ intake ─▶ ledger
 //!                         │ record::examine                           │
-//!        policies (watch) ┘          Events (publish) ◀───────────────┤
+//!        law (watch) ─────┘          Events (publish) ◀───────────────┤
 //!                                    doors (REST)     ◀───────────────┘
 //! ```
 //!
@@ -19,6 +19,7 @@ pub mod gaps;
 mod health;
 pub mod intake;
 mod keys;
+mod law;
 mod listen;
 mod metrics;
 pub mod numbers;

@@ -8,10 +8,10 @@
 //! nothing is lost that the API server still holds (an hour, as it is usually set).
 
 use crate::intake::Arrival;
+use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::writer::Writer;
 use anyhow::Result;
-use arc_swap::ArcSwap;
 use docket_record::kyverno_event::{self, CONTROLLER, Hearsay, Named, REASON};
 use docket_record::policies::PolicyList;
 use futures::StreamExt as _;
@@ -40,7 +40,7 @@ pub struct Listener {
     /// Of the cluster that the denials are from.
     pub client: Client,
     /// The law.
-    pub policies: Arc<ArcSwap<PolicyList>>,
+    pub laws: Arc<Laws>,
     /// To the intake.
     pub writer: Writer,
     /// Counters.
@@ -84,7 +84,7 @@ impl Listener {
         if !known.is_new(event.metadata.uid.as_deref().unwrap_or_default()) {
             return None;
         }
-        let read = hearsay(event, &self.policies.load(), Timestamp::now());
+        let read = hearsay(event, &self.laws.now(), Timestamp::now());
         read.map_err(|why| self.metrics.kyverno_event(why)).ok()
     }
 

@@ -15,12 +15,11 @@ mod rate;
 mod tests;
 
 use crate::intake::Arrival;
+use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
 use docket_ledger::query::Reader;
-use docket_record::policies::PolicyList;
 use event::{Skip, event};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +52,7 @@ pub struct Publisher {
     /// For the cursor.
     pub writer: Writer,
     /// For the uid of the policy.
-    pub policies: Arc<ArcSwap<PolicyList>>,
+    pub laws: Arc<Laws>,
     /// Counters.
     pub metrics: Metrics,
     /// This process, as Events name it.
@@ -99,7 +98,7 @@ impl Publisher {
             let now = Timestamp::now();
             let mut events = Vec::new();
             for row in &rows {
-                match event(row, &self.policies.load(), &self.instance, now) {
+                match event(row, &self.laws.now(), &self.instance, now) {
                     Ok(event) if buckets.take(event.metadata.namespace.as_deref()) => {
                         events.push(event);
                     }

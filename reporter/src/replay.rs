@@ -10,9 +10,11 @@ use crate::watch::recorded;
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
 use data_encoding::BASE32_NOPAD;
-use docket_record::policies::PolicyList;
+use docket_ledger::entry::NewEntry;
+use docket_record::law::LawBook;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -63,16 +65,16 @@ pub fn token() -> Result<String> {
     Ok(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
 }
 
-/// The policies of the recording.
+/// The law of the recording, and its entries.
 ///
 /// # Errors
-/// If they can't be read.
-pub fn policies(dir: &Path) -> Result<PolicyList> {
+/// If it can't be read.
+pub fn laws(dir: &Path) -> Result<(LawBook, Vec<NewEntry>)> {
     let path = dir.join("policies.json");
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let objects = serde_json::from_slice(&bytes)
+    let objects: Vec<Value> = serde_json::from_slice(&bytes)
         .with_context(|| format!("{} is not an array of objects", path.display()))?;
-    Ok(recorded(objects))
+    Ok(recorded(&objects))
 }
 
 /// The recorded cluster's name.

@@ -56,7 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let witnesses = court.witnesses.clone();
     let known = doors::Known {
         reports: Reports::default(),
-        policies: Arc::clone(&court.policies),
+        laws: Arc::clone(&court.laws),
         objects,
     };
     let callers = callers::callers(

@@ -5,7 +5,7 @@ use super::{Report, VerifyError};
 use crate::entry::{Class, Leaf, NO_PART, Part, commitment};
 use crate::fold::{Folded, Gap, Series, SeriesKey, fold};
 use crate::note::Checkpoint;
-use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, RECORD, SERIES, VIEW};
+use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, RECORD, SERIES, VIEW};
 use crate::store::to_i64;
 use crate::tree::{Tree, leaf_hash};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, params};
@@ -61,8 +61,8 @@ impl Pass<'_> {
             statements.push(statement);
         }
         let mut view = match &mut statements[..] {
-            [record, attribution, series, gap, amendment] => {
-                let open = View::open(record, attribution, series, gap, amendment);
+            [record, attribution, series, gap, amendment, law] => {
+                let open = View::open(record, attribution, series, gap, amendment, law);
                 report.read("view", open)?
             }
             _ => None,
@@ -239,6 +239,9 @@ impl Pass<'_> {
                 closed_by.get_or_insert(record.position);
             }
         }
+        if let Some(law) = &folded.law {
+            view.law.expect(&law.cells(record), report)?;
+        }
         Ok(())
     }
 
@@ -257,6 +260,7 @@ impl Pass<'_> {
             &mut view.series,
             &mut view.gap,
             &mut view.amendment,
+            &mut view.law,
         ] {
             cursor.finish(report)?;
         }
@@ -270,6 +274,7 @@ struct View<'s> {
     series: Cursor<'s>,
     gap: Cursor<'s>,
     amendment: Cursor<'s>,
+    law: Cursor<'s>,
 }
 
 impl<'s> View<'s> {
@@ -280,6 +285,7 @@ impl<'s> View<'s> {
         series: &'s mut Statement<'_>,
         gap: &'s mut Statement<'_>,
         amendment: &'s mut Statement<'_>,
+        law: &'s mut Statement<'_>,
     ) -> rusqlite::Result<View<'s>> {
         Ok(View {
             record: Cursor::new(&RECORD, record)?,
@@ -287,6 +293,7 @@ impl<'s> View<'s> {
             series: Cursor::new(&SERIES, series)?,
             gap: Cursor::new(&GAP, gap)?,
             amendment: Cursor::new(&AMENDMENT, amendment)?,
+            law: Cursor::new(&LAW, law)?,
         })
     }
 }

@@ -156,17 +156,15 @@ pub(crate) fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &
         }
         Some(policy) => {
             adopt(attribution, policy);
-            let laws = found.iter().map(|version| version.law_id.clone());
-            attribution.laws = laws.filter(|id| !id.is_empty()).collect();
+            cite(attribution, &found);
             if !law.policies.synced {
                 doubt(attribution, "the policies were not all known yet");
             } else if let Some(why) = &law.policies.doubt {
                 doubt(attribution, why);
+            } else if let Some(why) = found.iter().find_map(|version| version.doubt) {
+                doubt(attribution, why);
             } else if found.len() > 1 {
-                doubt(
-                    attribution,
-                    "the policy was changed at about that time: either version may have been in force",
-                );
+                doubt(attribution, EITHER);
             } else if !policy.enforces {
                 doubt(attribution, "the policy, as known, does not refuse");
             } else if !policy.covers(&law.target) {
@@ -181,6 +179,32 @@ pub(crate) fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &
         None if law.policies.synced => doubt(attribution, "no such policy was known at the time"),
         None => doubt(attribution, "the policies were not all known yet"),
     }
+}
+
+/// Two versions of one policy were observed within ten seconds of the request.
+pub const EITHER: &str =
+    "the policy was changed at about that time: either version may have been in force";
+
+/// Names the law: the versions that may have been in force, and those of the binding.
+fn cite(attribution: &mut Attribution, versions: &[&Policy]) {
+    let mut laws = Vec::new();
+    let mut bindings = Vec::new();
+    for version in versions {
+        laws.push(&version.law_id);
+        let bound = version.bindings.iter();
+        let named = bound.filter(|(name, _)| attribution.binding.as_ref() == Some(name));
+        bindings.extend(named.flat_map(|(_, ids)| ids));
+    }
+    let ids = |ids: Vec<&String>| {
+        let mut distinct: Vec<String> = Vec::new();
+        for id in ids.into_iter().filter(|id| !id.is_empty()) {
+            if !distinct.contains(id) {
+                distinct.push(id.clone());
+            }
+        }
+        distinct
+    };
+    (attribution.laws, attribution.binding_laws) = (ids(laws), ids(bindings));
 }
 
 fn adopt(attribution: &mut Attribution, policy: &Policy) {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::audit::{Cut, Status};
+use crate::law::{AWAY, LawBook, Object};
 use crate::verdict::refusal;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -529,19 +530,26 @@ fn admission_policies_are_named_with_their_bindings() {
     let vap = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": "vap-title"},
         "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": ["*"], "resources": ["*"]}]}}});
-    let mut list = synced(vec![Policy::from_object(&vap).unwrap()]);
+    let list = |objects: &[&Value]| {
+        let read = |(n, object): (usize, &&Value)| (Object::read(object).unwrap(), n.to_string());
+        LawBook::always(objects.iter().enumerate().map(read)).now()
+    };
     let text = "pullrequests.krate.a5c.ai \"pr-2\" is forbidden: ValidatingAdmissionPolicy 'vap-title' \
                 with binding 'vap-title' denied request: say more";
-    let owed = read(text, &list);
+    let owed = read(text, &list(&[&vap]));
     assert_eq!(
         brief(&owed),
         [("vap-title", "", "say more", false)],
         "not bound"
     );
-    list.bind(&[json!({"kind": "ValidatingAdmissionPolicyBinding",
-        "spec": {"policyName": "vap-title", "validationActions": ["Deny"]}})]);
+    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "vap-title"},
+        "spec": {"policyName": "vap-title", "validationActions": ["Deny"]}});
+    let list = list(&[&vap, &binding]);
     let owed = read(text, &list);
     assert_eq!(brief(&owed), [("vap-title", "", "say more", true)]);
+    assert_eq!(owed[0].attribution.laws, ["0"]);
+    assert_eq!(owed[0].attribution.binding_laws, ["1"]);
     assert_eq!(owed[0].attribution.binding.as_deref(), Some("vap-title"));
     assert_eq!(owed[0].attribution.enforcer, "ValidatingAdmissionPolicy");
     // A requester's name can't bring its own words to the anchor.
@@ -697,4 +705,31 @@ fn a_hook_that_failed_open_is_owed_to_the_configuration_that_registers_it() {
             .laws
             .is_empty()
     );
+}
+
+#[test]
+fn a_policy_that_has_just_changed_is_named_in_both_versions_and_not_exactly() {
+    let version = |id: &str, policy: Policy| Policy {
+        law_id: id.into(),
+        ..policy
+    };
+    let text = "admission webhook \"vpol.validate.kyverno.svc-fail\" denied the request: \
+                Policy check failed: m";
+    let before = version("law-1", fixed("check", "m"));
+    let mut after = version("law-2", fixed("check", "m"));
+    after.enforces = false;
+    let owed = read(text, &synced(vec![before.clone()]));
+    assert_eq!(brief(&owed), [("check", "", "m", true)]);
+    assert_eq!(owed[0].attribution.laws, ["law-1"]);
+    let owed = read(text, &synced(vec![before.clone(), after]));
+    assert_eq!(brief(&owed), [("check", "", "m", false)]);
+    assert_eq!(owed[0].attribution.laws, ["law-1", "law-2"]);
+    assert_eq!(owed[0].attribution.doubt, EITHER);
+    // A generated policy is as sure as the one that it was generated from.
+    let mut doubted = before;
+    doubted.doubt = Some(AWAY);
+    let text = "pullrequests.krate.a5c.ai \"pr-2\" is forbidden: ValidatingAdmissionPolicy \
+                'vpol-check' with binding 'vpol-check-binding' denied request: m";
+    let owed = read(text, &synced(vec![doubted]));
+    assert_eq!(brief(&owed), [("check", "", "m", false)]);
 }

@@ -8,8 +8,8 @@ impl Policy {
     /// Reads an object of one of Kyverno's policy kinds, a ValidatingAdmissionPolicy or
     /// a MutatingAdmissionPolicy. `None` for anything else.
     ///
-    /// A ValidatingAdmissionPolicy enforces only where [`super::PolicyList::bind`] finds
-    /// a binding that says so.
+    /// A ValidatingAdmissionPolicy enforces only where a [`crate::law::LawBook`] knows a
+    /// binding that says so.
     pub fn from_object(object: &Value) -> Option<Policy> {
         let kind = text(&object["kind"]);
         let name = text(&object["metadata"]["name"]);
@@ -61,13 +61,9 @@ impl Policy {
             "ClusterPolicy" | "Policy" => legacy(&mut policy, spec, &object["status"]),
             _ => return None,
         }
-        set_mode(&mut policy);
+        policy.set_enforces(policy.enforces);
         Some(policy)
     }
-}
-
-fn set_mode(policy: &mut Policy) {
-    policy.law.mode = if policy.enforces { "enforce" } else { "audit" }.to_owned();
 }
 
 fn resource_rules(constraints: &Value) -> Vec<(String, String)> {
@@ -221,28 +217,6 @@ fn kind_selector(selector: &str) -> Option<(String, String)> {
         format!("{resource}/{subresource}")
     };
     Some((group.to_owned(), resource))
-}
-
-pub(super) fn bind(policies: &mut [Policy], bindings: &[Value]) {
-    for policy in policies {
-        let binding_kind = match policy.kind.as_str() {
-            "ValidatingAdmissionPolicy" => "ValidatingAdmissionPolicyBinding",
-            "MutatingAdmissionPolicy" => "MutatingAdmissionPolicyBinding",
-            _ => continue,
-        };
-        let mutating = policy.kind == "MutatingAdmissionPolicy";
-        policy.enforces = bindings.iter().any(|binding| {
-            // Items of a typed list carry no kind; then the two are told apart by name.
-            let kind = text(&binding["kind"]);
-            (kind.is_empty() || kind == binding_kind)
-                && text(&binding["spec"]["policyName"]) == policy.name
-                && (mutating
-                    || list(&binding["spec"]["validationActions"])
-                        .iter()
-                        .any(|a| a == "Deny"))
-        });
-        set_mode(policy);
-    }
 }
 
 pub(super) fn text(value: &Value) -> &str {

@@ -232,33 +232,6 @@ fn exceptions_can_name_kyvernos_policies_and_no_others() {
 }
 
 #[test]
-fn bindings_decide_whether_an_admission_policy_refuses() {
-    let object = |kind: &str| json!({"kind": kind, "metadata": {"name": "v"}, "spec": {}});
-    let binding = |kind: &str, actions: Value| json!({"kind": kind, "spec": {"policyName": "v", "validationActions": actions}});
-    let mut list = PolicyList {
-        policies: vec![
-            Policy::from_object(&object("ValidatingAdmissionPolicy")).unwrap(),
-            Policy::from_object(&object("MutatingAdmissionPolicy")).unwrap(),
-        ],
-        synced: true,
-        ..PolicyList::default()
-    };
-    list.bind(&[binding(
-        "ValidatingAdmissionPolicyBinding",
-        json!(["Audit"]),
-    )]);
-    assert!(!list.policies[0].enforces && !list.policies[1].enforces);
-    list.bind(&[binding(
-        "ValidatingAdmissionPolicyBinding",
-        json!(["Audit", "Deny"]),
-    )]);
-    assert!(list.policies[0].enforces && !list.policies[1].enforces);
-    assert_eq!(list.policies[0].law.mode, "enforce");
-    list.bind(&[binding("MutatingAdmissionPolicyBinding", json!(null))]);
-    assert!(!list.policies[0].enforces && list.policies[1].enforces);
-}
-
-#[test]
 fn other_objects_are_no_policies() {
     for object in [
         json!({}),

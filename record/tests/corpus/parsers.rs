@@ -110,12 +110,6 @@ pub fn policy(bytes: &[u8]) {
         && let Some(policy) = Policy::from_object(&object)
     {
         assert!(!policy.name.is_empty());
-        let mut list = PolicyList {
-            policies: vec![policy],
-            synced: true,
-            ..PolicyList::default()
-        };
-        list.bind(&[object]);
     }
 }
 

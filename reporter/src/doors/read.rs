@@ -8,13 +8,12 @@ pub use violations::{Asked, Found as FoundViolation, Origin, Reported, Violation
 
 pub(super) use violations::word;
 
+use crate::law::Laws;
 use crate::objects::Objects;
 use crate::reports::Reports;
-use arc_swap::ArcSwap;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
 use docket_ledger::store::StoreError;
-use docket_record::policies::PolicyList;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,7 +151,7 @@ pub struct Known {
     /// Policy reports.
     pub reports: Reports,
     /// Policies.
-    pub policies: Arc<ArcSwap<PolicyList>>,
+    pub laws: Arc<Laws>,
     /// Objects that were written.
     pub objects: Objects,
 }

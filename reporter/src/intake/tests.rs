@@ -11,7 +11,6 @@ use crate::sources::quarantine::Quarantine;
 use docket_ledger::query::{Filter, Page, Reader, Row};
 use docket_ledger::store::Options;
 use docket_record::examine::Config;
-use docket_record::policies::PolicyList;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -64,7 +63,7 @@ impl Bench {
         let court = Court {
             config,
             keys: Arc::new(arc_swap::ArcSwap::from_pointee(events::keys())),
-            policies: Arc::new(arc_swap::ArcSwap::from_pointee(PolicyList::default())),
+            laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(None),
             witnesses: None,
             metrics: crate::metrics::Metrics::new().0,

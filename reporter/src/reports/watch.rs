@@ -5,12 +5,11 @@ use super::sight::sightings;
 use super::{Key, Reports};
 use crate::health::Part;
 use crate::intake::Arrival;
+use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::writer::Writer;
 use anyhow::Result;
-use arc_swap::ArcSwap;
 use docket_record::examine::Config as Names;
-use docket_record::policies::PolicyList;
 use docket_record::report::{Report, ReportResult};
 use futures::stream::{AbortHandle, BoxStream, SelectAll, abortable};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -60,7 +59,7 @@ pub struct Parts {
     /// For what they say of exceptions.
     pub writer: Writer,
     /// For the law of an exception.
-    pub policies: Arc<ArcSwap<PolicyList>>,
+    pub laws: Arc<Laws>,
     /// Which objects are governed.
     pub names: Names,
     /// Readiness.
@@ -74,7 +73,7 @@ pub struct Watch {
     client: Client,
     reports: Reports,
     writer: Writer,
-    policies: Arc<ArcSwap<PolicyList>>,
+    laws: Arc<Laws>,
     names: Names,
     health: Part,
     metrics: Metrics,
@@ -94,7 +93,7 @@ impl Watch {
             client,
             reports,
             writer,
-            policies,
+            laws,
             names,
             health,
             metrics,
@@ -103,7 +102,7 @@ impl Watch {
             client,
             reports,
             writer,
-            policies,
+            laws,
             names,
             health,
             metrics,
@@ -258,7 +257,7 @@ impl Watch {
     /// Not before all policies are known: the law of the exception would be missing. What
     /// the ledger does not take now is said again by the next scan.
     async fn tell_excepted(&mut self) {
-        let list = self.policies.load_full();
+        let list = self.laws.now();
         if !list.synced {
             return;
         }

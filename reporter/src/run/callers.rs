@@ -6,6 +6,7 @@ use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::doors::Callers;
 use crate::health::Part;
+use crate::intake::Arrival;
 use crate::listen::Listener;
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
@@ -35,23 +36,25 @@ pub(super) async fn callers(
             let client = client(arguments.kubeconfig.as_deref()).await?;
             let watch = Watch::new(
                 client.clone(),
-                Arc::clone(&court.policies),
+                Arc::clone(&court.laws),
+                place.store.clone(),
+                writer.clone(),
                 policies_part,
                 metrics.clone(),
             );
-            tasks.spawn("watching policies", watch.run());
             let listener = Listener {
                 client: client.clone(),
-                policies: Arc::clone(&court.policies),
+                laws: Arc::clone(&court.laws),
                 writer: writer.clone(),
                 metrics: metrics.clone(),
             };
             tasks.spawn("listening to Kyverno's Events", listener.run());
+            tasks.spawn("watching the law", watch.run());
             let publisher = Publisher {
                 client: client.clone(),
                 store: place.store.clone(),
                 writer: writer.clone(),
-                policies: Arc::clone(&court.policies),
+                laws: Arc::clone(&court.laws),
                 metrics: metrics.clone(),
                 instance: arguments.instance.clone().unwrap_or_else(host_name),
             };
@@ -78,7 +81,7 @@ pub(super) fn reports(
                 client: client.clone(),
                 reports: known.clone(),
                 writer: writer.clone(),
-                policies: Arc::clone(&court.policies),
+                laws: Arc::clone(&court.laws),
                 names: court.config.clone(),
                 health: part,
                 metrics: metrics.clone(),
@@ -94,7 +97,13 @@ async fn replayed(
     writer: &Writer,
     policies_part: &Part,
 ) -> Result<Callers> {
-    court.policies.store(Arc::new(replay::policies(dir)?));
+    let (book, entries) = replay::laws(dir)?;
+    court.laws.publish(book);
+    let laws = Arrival {
+        entries,
+        ..Arrival::default()
+    };
+    writer.commit(laws).await?;
     policies_part.ready();
     let (dir, court, writer) = (dir.to_owned(), Arc::clone(court), writer.clone());
     let replaying = move || replay::events(&dir, &court, &writer);

@@ -1,10 +1,11 @@
-//! What every source reads events with: names, MAC keys, policies, witnesses.
+//! What every source reads events with: names, MAC keys, laws, witnesses.
 
 use super::place::Place;
 use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::health::Part;
 use crate::keys;
+use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::sources::Court;
 use crate::sources::quarantine::Quarantine;
@@ -13,10 +14,9 @@ use crate::witness::Witnesses;
 use anyhow::Result;
 use arc_swap::ArcSwap;
 use docket_record::examine::Config;
-use docket_record::policies::PolicyList;
 use std::sync::Arc;
 
-/// The court, with its keys kept up to date; policies come with the callers.
+/// The court, with its keys kept up to date; laws come with the callers.
 pub(super) fn court(
     arguments: &Arguments,
     place: &Place,
@@ -24,7 +24,6 @@ pub(super) fn court(
     keys_part: Part,
     tasks: &mut Tasks,
 ) -> Result<Arc<Court>> {
-    let policies = Arc::new(ArcSwap::from_pointee(PolicyList::default()));
     let mac_keys = Arc::new(ArcSwap::from_pointee(keys::mac_keys(&place.mac_keys)?));
     tasks.spawn(
         "reading MAC keys",
@@ -33,7 +32,7 @@ pub(super) fn court(
     Ok(Arc::new(Court {
         config: config(arguments, &place.cluster),
         keys: mac_keys,
-        policies,
+        laws: Arc::new(Laws::new(Some(place.store.clone()))),
         quarantine: Quarantine::new(place.quarantine.clone()),
         witnesses: witnesses(arguments, metrics)?,
         metrics: metrics.clone(),

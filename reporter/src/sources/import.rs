@@ -129,7 +129,7 @@ impl Chunk<'_> {
             self.arrival.not_governed += 1;
             return Ok(());
         }
-        let (keys, policies) = (self.court.keys.load(), self.court.policies.load());
+        let (keys, policies) = (self.court.keys.load(), self.court.in_force(event));
         let bench = Bench {
             config,
             keys: &keys,

@@ -14,6 +14,7 @@ pub mod webhook;
 
 use crate::gaps::{Cause, Gap};
 use crate::intake::Arrival;
+use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::witness::Witnesses;
 use arc_swap::ArcSwap;
@@ -36,8 +37,8 @@ pub struct Court {
     pub config: Config,
     /// MAC keys, as they are now.
     pub keys: Arc<ArcSwap<Keys>>,
-    /// Policies, as they are now.
-    pub policies: Arc<ArcSwap<PolicyList>>,
+    /// What was in force when.
+    pub laws: Arc<Laws>,
     /// Where unreadable bytes go.
     pub quarantine: Quarantine,
     /// Whom to ask about collections and for exhibits.
@@ -98,7 +99,8 @@ impl Court {
                 return self.unreadable(source, bytes, &error.to_string(), now, arrival);
             }
         };
-        let (keys, policies) = (self.keys.load(), self.policies.load());
+        let keys = self.keys.load();
+        let policies = self.in_force(&event);
         let bench = Bench {
             config: &self.config,
             keys: &keys,
@@ -108,6 +110,15 @@ impl Court {
         match examine(&event, &bench) {
             Ok(finding) => arrival.findings.push(finding),
             Err(error) => self.unreadable(source, bytes, &error.to_string(), now, arrival),
+        }
+    }
+
+    /// The law of the event's time. One without a readable time is put aside, whatever
+    /// the law says.
+    fn in_force(&self, event: &AuditEvent) -> Arc<PolicyList> {
+        match event.stage_timestamp.parse() {
+            Ok(time) => self.laws.at(time),
+            Err(_) => self.laws.now(),
         }
     }
 

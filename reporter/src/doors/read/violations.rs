@@ -245,7 +245,7 @@ impl Records {
     }
 
     fn policy(&self, result: &ReportResult) -> Option<Policy> {
-        let list = self.known.policies.load();
+        let list = self.known.laws.now();
         list.policies
             .iter()
             .find(|policy| result.is_of(policy))

@@ -64,7 +64,7 @@ impl World {
                 clock_tolerance: SignedDuration::from_secs(2),
             },
             keys: Arc::new(arc_swap::ArcSwap::from_pointee(events::keys())),
-            policies: Arc::default(),
+            laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(Some(directory.path().join("quarantine"))),
             witnesses: None,
             metrics: crate::metrics::Metrics::new().0,

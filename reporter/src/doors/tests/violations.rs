@@ -3,11 +3,12 @@
 use super::shape::check;
 use super::world::{Denial, World, id};
 use crate::doors::Known;
-use docket_record::policies::{Policy, PolicyList};
+use docket_record::law::{Body, Change, Kind, Place, Shelves, Version};
+use docket_record::policies::Policy;
 use docket_record::report::Report;
 use docket_record::write::Write;
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 const SCHEMA: &str = include_str!("../../../../docs/policy-violation.schema.json");
 const ACME: &str = "krate-org-acme";
@@ -52,11 +53,22 @@ fn world() -> (World, Known) {
     let known = Known::default();
     let shared = known.clone();
     let mut world = World::with(|settings| settings.known = shared);
-    known.policies.store(Arc::new(PolicyList {
-        policies: vec![audit_policy()],
-        synced: true,
-        ..PolicyList::default()
-    }));
+    let mut shelves = Shelves::default();
+    let policy = audit_policy();
+    let place = Place {
+        kind: Kind::of("policies.kyverno.io", &policy.kind).unwrap(),
+        namespace: String::new(),
+        name: policy.name.clone(),
+    };
+    let version = Version {
+        id: policy.law_id.clone(),
+        at: Timestamp::MIN,
+        after: None,
+        change: Change::FirstSeen,
+        body: Body::Policy(Box::new(policy)),
+    };
+    shelves.put(place, version);
+    known.laws.publish(shelves.book(true));
     for (namespace, name) in [(ACME, "pr-90"), (GLOBEX, "pr-91"), ("", "pr-92")] {
         let found = report(namespace, name, json!({}));
         known.reports.write().apply(found);

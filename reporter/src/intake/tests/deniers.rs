@@ -3,7 +3,7 @@
 use super::*;
 use docket_record::denial::{Attribution, Grade, Personal, Public};
 use docket_record::kyverno_event::Hearsay;
-use docket_record::policies::Policy;
+use docket_record::law::{LawBook, Object};
 use serde_json::json;
 
 const NAMED: &str = "require-pr-description";
@@ -12,17 +12,12 @@ fn bench() -> Bench {
     let mut bench = Bench::new();
     bench.waits.others = Some(SignedDuration::from_secs(60));
     bench.restart();
-    bench.court.policies.store(Arc::new(PolicyList {
-        policies: vec![Policy {
-            kind: "ValidatingPolicy".into(),
-            name: NAMED.into(),
-            enforces: true,
-            covers: vec![("krate.a5c.ai".into(), "pullrequests".into())],
-            ..Policy::default()
-        }],
-        synced: true,
-        ..PolicyList::default()
-    }));
+    let policy = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": NAMED},
+        "spec": {"validationActions": ["Deny"], "matchConstraints": {"resourceRules": [
+            {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]}}});
+    let law = [(Object::read(&policy).unwrap(), String::new())];
+    bench.court.laws.publish(LawBook::always(law));
     bench
 }
 

@@ -3,47 +3,25 @@
 use super::*;
 use crate::intake::{Sighting, by_report};
 use docket_record::denial::{Attribution, Evidence, Excepted};
-use docket_record::policies::{Exception, ExceptionRef, Policy};
+use docket_record::law::{LawBook, Object};
 use docket_record::report::Subject;
 use serde_json::json;
 
 const ACME: &str = "krate-org-acme";
 
-fn policies(with_exception: bool) -> PolicyList {
+fn bench(with_exception: bool) -> (Bench, Day) {
     let policy = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
         "metadata": {"name": "require-pr-description"},
         "spec": {"matchConstraints": {"resourceRules": [
             {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]}}});
-    let exception = Exception {
-        api_version: "policies.kyverno.io/v1".into(),
-        namespace: "kyverno".into(),
-        name: "let-jane".into(),
-        law_id: "law-of-let-jane".into(),
-        refs: vec![ExceptionRef {
-            kind: "ValidatingPolicy".into(),
-            policy: "require-pr-description".into(),
-            rules: Vec::new(),
-        }],
-        ..Exception::default()
-    };
-    PolicyList {
-        policies: vec![Policy::from_object(&policy).unwrap()],
-        exceptions: if with_exception {
-            vec![exception]
-        } else {
-            Vec::new()
-        },
-        synced: true,
-        ..PolicyList::default()
-    }
-}
-
-fn bench(with_exception: bool) -> (Bench, Day) {
+    let exception = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "PolicyException",
+        "metadata": {"name": "let-jane", "namespace": "kyverno"},
+        "spec": {"policyRefs": [{"kind": "ValidatingPolicy", "name": "require-pr-description"}]}});
+    let exception = with_exception.then_some((exception, "law-of-let-jane"));
+    let law = [Some((policy, "")), exception].into_iter().flatten();
+    let law = law.map(|(object, id)| (Object::read(&object).unwrap(), id.to_owned()));
     let bench = Bench::new();
-    bench
-        .court
-        .policies
-        .store(Arc::new(policies(with_exception)));
+    bench.court.laws.publish(LawBook::always(law));
     (bench, Bench::day())
 }
 

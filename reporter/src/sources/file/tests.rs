@@ -11,7 +11,6 @@ use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page, Reader};
 use docket_ledger::store::{Options, Store};
 use docket_record::examine::Config;
-use docket_record::policies::PolicyList;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::fs::File;
@@ -59,7 +58,7 @@ impl Bench {
                 clock_tolerance: SignedDuration::from_secs(2),
             },
             keys: Arc::new(ArcSwap::from_pointee(events::keys())),
-            policies: Arc::new(ArcSwap::from_pointee(PolicyList::default())),
+            laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(None),
             witnesses: None,
             metrics: metrics.clone(),

@@ -1,0 +1,76 @@
+//! The law: which versions of which policies there were, and which were in force at a
+//! given time.
+//!
+//! ```text
+//!  object ──Object::read──▶ text, hash, body ──▶ Version ──▶ Shelves ──▶ LawBook::at(time)
+//! ```
+//!
+//! A version is observed a moment after it came into force, and the reporter's clock is
+//! not the API server's. So within [`WITHIN`] of an observation both versions stand in
+//! the list, and an attribution that could be owed to either is not exact. A version
+//! that came while the watch was away may have come at any time of that absence.
+
+mod book;
+pub mod entry;
+mod kinds;
+mod object;
+pub mod summary;
+pub mod text;
+
+pub use book::{AWAY, LawBook, Shelves};
+pub use entry::{Change, Entry};
+pub use kinds::{KINDS, Kind};
+pub use object::{Binding, Body, Object};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How near two versions must have been observed for either to be a candidate.
+pub const WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Which object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Group and kind.
+    pub kind: &'static Kind,
+    /// Empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// metadata.name.
+    pub name: String,
+}
+
+/// One observed version of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Id of its law entry.
+    pub id: String,
+    /// When it was observed.
+    pub at: Timestamp,
+    /// It came after this; `None` if the watch saw it come.
+    pub after: Option<Timestamp>,
+    /// How it came to be known.
+    pub change: Change,
+    /// What it says; [`Body::Gone`] for a deletion.
+    pub body: Body,
+}
+
+impl Version {
+    /// What an entry says; its text is read again. What Kyverno had made of it for
+    /// controllers of pods is no part of the text, and so not known.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Version {
+        let body = match entry.change {
+            Change::Deleted => Body::Gone,
+            _ => object::body(&entry.text, &entry.uid),
+        };
+        Version {
+            id: entry.id.clone(),
+            at: entry.time,
+            after: entry.after,
+            change: entry.change,
+            body,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

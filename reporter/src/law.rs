@@ -1,0 +1,136 @@
+//! The law at any time: the watch's book of the last hour, and the ledger for the days
+//! before.
+
+use arc_swap::ArcSwap;
+use docket_ledger::query::Reader;
+use docket_ledger::store::StoreError;
+use docket_record::law::{Entry, LawBook, Shelves, Version, WITHIN};
+use docket_record::policies::PolicyList;
+use jiff::{SignedDuration, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How far back versions are held in memory by the watch.
+pub const HELD: SignedDuration = SignedDuration::from_hours(1);
+/// Span of one book that is read from the ledger, in seconds.
+const SPAN: i64 = 6 * 3600;
+/// Such books held at one time.
+const BOOKS: usize = 4;
+/// What is doubted where the ledger could not be read.
+const UNREAD: &str = "the laws of that time could not be read";
+
+/// What was in force when; shared by all who ask.
+pub struct Laws {
+    book: ArcSwap<LawBook>,
+    store: Option<PathBuf>,
+    // std: held while a book is made, so that it is made once.
+    old: Mutex<Vec<(i64, Arc<LawBook>)>>,
+}
+
+impl Default for Laws {
+    fn default() -> Laws {
+        Laws::new(None)
+    }
+}
+
+impl Laws {
+    /// Nothing is known before the first [`Laws::publish`]. `store`: where the laws of
+    /// earlier days are.
+    #[must_use]
+    pub fn new(store: Option<PathBuf>) -> Laws {
+        Laws {
+            book: ArcSwap::from_pointee(LawBook::default()),
+            store,
+            old: Mutex::default(),
+        }
+    }
+
+    /// The watch knows more.
+    pub fn publish(&self, book: LawBook) {
+        self.book.store(Arc::new(book));
+    }
+
+    /// What was in force at a stage time, as far as is known. Cheap where nothing has
+    /// changed for a while; may read the ledger for times long past.
+    #[must_use]
+    pub fn at(&self, time: Timestamp) -> Arc<PolicyList> {
+        let book = self.book.load();
+        match &self.store {
+            Some(store) if time < book.begins() => self.long_ago(store, time),
+            _ => book.at(time),
+        }
+    }
+
+    /// What is in force now.
+    #[must_use]
+    pub fn now(&self) -> Arc<PolicyList> {
+        self.book.load().now()
+    }
+
+    fn long_ago(&self, store: &Path, time: Timestamp) -> Arc<PolicyList> {
+        let span = time.as_second().div_euclid(SPAN);
+        let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, book)) = old.iter().find(|(known, _)| *known == span) {
+            return book.at(time);
+        }
+        let edge = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+        let (from, until) = (edge(span * SPAN), edge((span + 1) * SPAN));
+        let read = Reader::open(store).and_then(|reader| shelves(&reader, from, until));
+        match read {
+            Ok(shelves) => {
+                let book = Arc::new(shelves.book(true));
+                if old.len() >= BOOKS {
+                    old.remove(0);
+                }
+                old.push((span, Arc::clone(&book)));
+                book.at(time)
+            }
+            Err(error) => {
+                tracing::warn!("the laws of {from} cannot be read: {error}");
+                Arc::new(PolicyList {
+                    synced: true,
+                    doubt: Some(UNREAD.to_owned()),
+                    ..PolicyList::default()
+                })
+            }
+        }
+    }
+}
+
+fn shelves(reader: &Reader, from: Timestamp, until: Timestamp) -> Result<Shelves, StoreError> {
+    let mut shelves = Shelves::default();
+    for entry in entries(reader, from, until)? {
+        if let Some(place) = entry.place() {
+            shelves.put(place, Version::of(&entry));
+        }
+    }
+    Ok(shelves)
+}
+
+/// Law entries that matter to the time between two moments, oldest first: those observed
+/// then or a little before or after, the last of each object before them, and the first
+/// after them: the watch may have been away at the end of that time.
+///
+/// # Errors
+/// If the ledger can't be read.
+pub fn entries(
+    reader: &Reader,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Entry>, StoreError> {
+    let micros = |time: Timestamp| time.as_microsecond();
+    let from = micros(from.saturating_sub(WITHIN).unwrap_or(Timestamp::MIN));
+    let until = micros(until.saturating_add(WITHIN).unwrap_or(Timestamp::MAX));
+    let rows = reader.laws_in_force(from, until)?;
+    let read = rows.into_iter().filter_map(|row| {
+        let entry = serde_json::from_slice(&row.public);
+        if let Err(error) = &entry {
+            tracing::error!(
+                position = row.position,
+                "a law entry is unreadable: {error}"
+            );
+        }
+        entry.ok()
+    });
+    Ok(read.collect())
+}

@@ -1,0 +1,384 @@
+//! What the watches have told, made into law entries: a version for each change, and a
+//! gap for each time in which nobody watched. Synchronous; time is an argument.
+
+use crate::gaps::{Cause, Gap, id, json};
+use docket_record::law::summary::{first, summary};
+use docket_record::law::{Body, Change, Entry, Kind, LawBook, Object, Place, Shelves, Version};
+use docket_record::law::{KINDS, text};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// State row: until when the watch of each kind is known to have seen everything.
+pub const KNOWN: &str = "law/known";
+
+/// The newest version of an object.
+struct Latest {
+    id: String,
+    hash: String,
+    uid: String,
+    generation: i64,
+    api_version: String,
+    /// Null where the ledger kept only the beginning.
+    text: Value,
+}
+
+/// One kind's watch.
+#[derive(Default)]
+struct State {
+    /// Until then everything was seen.
+    known: Option<Timestamp>,
+    /// There is a list, and the watch from it on has not broken.
+    listed: bool,
+    /// Objects of a list that is not complete yet.
+    listing: Vec<Object>,
+    /// It was not served when last looked at.
+    unserved: bool,
+}
+
+/// All kinds, and what was decided and is not committed yet.
+#[derive(Default)]
+pub struct Table {
+    kinds: BTreeMap<&'static Kind, State>,
+    shelves: Shelves,
+    latest: BTreeMap<Place, Latest>,
+    /// The API server was last heard then.
+    alive: Option<Timestamp>,
+    /// The present absence: since when, and entries found after it.
+    missed: Option<(Timestamp, u64)>,
+    entries: Vec<Entry>,
+    gaps: Vec<Gap>,
+}
+
+impl Table {
+    /// As the ledger left it: laws oldest first, all of them from `begins` on, and the
+    /// state row.
+    #[must_use]
+    pub fn load(laws: Vec<Entry>, begins: Timestamp, known: Option<&[u8]>) -> Table {
+        let mut table = Table::default();
+        table.shelves.begin(begins);
+        for entry in laws {
+            let Some(place) = entry.place() else { continue };
+            table.shelves.put(place.clone(), Version::of(&entry));
+            if entry.change == Change::Deleted {
+                table.latest.remove(&place);
+                continue;
+            }
+            let whole = entry.whole.is_none();
+            let latest = Latest {
+                id: entry.id,
+                hash: entry.hash,
+                uid: entry.uid,
+                generation: entry.generation,
+                api_version: entry.api_version,
+                text: if whole { entry.text } else { Value::Null },
+            };
+            table.latest.insert(place, latest);
+        }
+        let known: BTreeMap<String, i64> = known
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default();
+        for kind in &KINDS {
+            let until = known.get(&kind.full());
+            if let Some(until) = until.and_then(|at| Timestamp::from_millisecond(*at).ok()) {
+                table.kinds.entry(kind).or_default().known = Some(until);
+                table.shelves.away(kind, Some(until));
+            }
+        }
+        table
+    }
+
+    /// The API server answers.
+    pub fn alive(&mut self, now: Timestamp) {
+        self.alive = self.alive.max(Some(now));
+    }
+
+    /// The API server serves this kind, and it is going to be watched.
+    pub fn served(&mut self, kind: &'static Kind) {
+        self.kinds.entry(kind).or_default().unserved = false;
+    }
+
+    /// A list begins.
+    pub fn begin(&mut self, kind: &'static Kind) {
+        self.kinds.entry(kind).or_default().listing = Vec::new();
+    }
+
+    /// An object of a list.
+    pub fn list(&mut self, object: Object) {
+        let state = self.kinds.entry(object.place.kind).or_default();
+        state.listing.push(object);
+    }
+
+    /// A list is complete.
+    pub fn listed(&mut self, kind: &'static Kind, now: Timestamp) {
+        self.alive(now);
+        let state = self.kinds.entry(kind).or_default();
+        let objects = std::mem::take(&mut state.listing);
+        let known = state.known.replace(now);
+        (state.listed, state.unserved) = (true, false);
+        self.shelves.away(kind, None);
+        let before = self.entries.len();
+        let mut there = BTreeSet::new();
+        for object in objects {
+            there.insert(object.place.clone());
+            self.version(object, now, known, known.is_none());
+        }
+        let gone = |place: &&Place| place.kind == kind && !there.contains(*place);
+        let gone: Vec<Place> = self.latest.keys().filter(gone).cloned().collect();
+        for place in gone {
+            self.deleted(&place, "", now, known);
+        }
+        let found = (self.entries.len() - before) as u64;
+        if let Some(known) = known {
+            let (from, count) = self.missed.unwrap_or((known, 0));
+            self.missed = Some((from.min(known), count + found));
+        }
+        self.settle(now);
+    }
+
+    /// A watch told of an object.
+    pub fn apply(&mut self, object: Object, now: Timestamp) {
+        self.alive(now);
+        self.version(object, now, None, false);
+    }
+
+    /// A watch told that an object is gone.
+    pub fn delete(&mut self, object: &Object, now: Timestamp) {
+        self.alive(now);
+        self.deleted(&object.place, &object.resource_version, now, None);
+    }
+
+    /// A watch broke: from the last sign of life on, nobody looked.
+    pub fn broke(&mut self, kind: &'static Kind) {
+        let alive = self.alive;
+        let state = self.kinds.entry(kind).or_default();
+        if state.listed {
+            state.listed = false;
+            state.known = state.known.max(alive);
+            self.shelves.away(kind, state.known);
+        }
+    }
+
+    /// The API server serves this kind no longer, or not yet. What there was of it is
+    /// gone once two looks agree: while a server starts, a group may be late.
+    pub fn unserved(&mut self, kind: &'static Kind, now: Timestamp) {
+        let state = self.kinds.entry(kind).or_default();
+        let again = std::mem::replace(&mut state.unserved, true);
+        let of_this = |place: &&Place| place.kind == kind;
+        let places: Vec<Place> = self.latest.keys().filter(of_this).cloned().collect();
+        if !again && !places.is_empty() {
+            return;
+        }
+        let known = state.known.replace(now);
+        state.listed = false;
+        self.shelves.away(kind, None);
+        for place in places {
+            self.deleted(&place, "", now, known);
+        }
+        self.settle(now);
+    }
+
+    /// Kinds that are served and have no list; the first of them by name.
+    #[must_use]
+    pub fn waiting(&self) -> Option<&'static Kind> {
+        let waiting = |state: &State| !state.listed && !state.unserved;
+        self.kinds
+            .iter()
+            .find_map(|(kind, state)| waiting(state).then_some(*kind))
+    }
+
+    /// An absence ends when every watch is back.
+    fn settle(&mut self, now: Timestamp) {
+        if self.waiting().is_some() {
+            return;
+        }
+        if let Some((from, found)) = self.missed.take() {
+            let which = from.as_millisecond().to_string();
+            let gap = Gap::new("law", Cause::LawWatchAway, &which, now)
+                .spanning(from, now)
+                .saying(format!(
+                    "policies were not watched; {found} changes were found afterwards"
+                ));
+            self.gaps.push(gap);
+        }
+    }
+
+    fn version(
+        &mut self,
+        object: Object,
+        now: Timestamp,
+        after: Option<Timestamp>,
+        first_list: bool,
+    ) {
+        let mut lines = Vec::new();
+        let change = match self.latest.get_mut(&object.place) {
+            None if first_list => Change::FirstSeen,
+            None => Change::Created,
+            Some(latest) => {
+                let again = latest.uid != object.uid && !latest.uid.is_empty();
+                if again {
+                    lines.push("deleted and created again".to_owned());
+                } else if latest.hash == object.hash {
+                    // A certificate's rotation is a new generation too.
+                    let rotates = matches!(object.body, Body::Configuration(_));
+                    if latest.generation == object.generation || after.is_none() || rotates {
+                        latest.generation = object.generation;
+                        self.shelves.refresh(&object.place, object.body);
+                        return;
+                    }
+                    lines.push("changed, and changed back while nobody watched".to_owned());
+                }
+                Change::Changed
+            }
+        };
+        let previous = self.latest.get(&object.place);
+        lines.extend(match (change, previous) {
+            (Change::Changed, Some(latest)) if latest.text.is_null() => {
+                vec!["the text before it was too long to keep".to_owned()]
+            }
+            (Change::Changed, Some(latest)) => summary(&latest.text, &object.text),
+            _ => first(&object.text),
+        });
+        let previous = previous.map(|latest| latest.id.clone());
+        let place = &object.place;
+        let (kept, whole) = text::kept(&object.text);
+        let entry = Entry {
+            id: law_id(
+                place,
+                previous.as_deref(),
+                &object.hash,
+                &object.resource_version,
+            ),
+            time: now,
+            after,
+            change,
+            api_version: object.api_version.clone(),
+            kind: place.kind.kind.to_owned(),
+            namespace: place.namespace.clone(),
+            name: place.name.clone(),
+            uid: object.uid.clone(),
+            resource_version: object.resource_version,
+            generation: object.generation,
+            hash: object.hash.clone(),
+            previous,
+            summary: lines,
+            enforces: match &object.body {
+                Body::Policy(policy) => policy.enforces,
+                Body::Binding(binding) => binding.denies,
+                _ => false,
+            },
+            text: kept,
+            whole,
+        };
+        let latest = Latest {
+            id: entry.id.clone(),
+            hash: object.hash,
+            uid: object.uid,
+            generation: object.generation,
+            api_version: object.api_version,
+            text: object.text,
+        };
+        let version = Version {
+            id: entry.id.clone(),
+            at: now,
+            after,
+            change,
+            body: object.body,
+        };
+        self.latest.insert(object.place.clone(), latest);
+        self.shelves.put(object.place, version);
+        self.entries.push(entry);
+    }
+
+    fn deleted(
+        &mut self,
+        place: &Place,
+        resource_version: &str,
+        now: Timestamp,
+        after: Option<Timestamp>,
+    ) {
+        let Some(latest) = self.latest.remove(place) else {
+            return;
+        };
+        let id = law_id(place, Some(&latest.id), "deleted", "");
+        self.entries.push(Entry {
+            id: id.clone(),
+            time: now,
+            after,
+            change: Change::Deleted,
+            api_version: latest.api_version,
+            kind: place.kind.kind.to_owned(),
+            namespace: place.namespace.clone(),
+            name: place.name.clone(),
+            uid: latest.uid,
+            resource_version: resource_version.to_owned(),
+            generation: latest.generation,
+            hash: String::new(),
+            previous: Some(latest.id),
+            summary: first(&latest.text)
+                .into_iter()
+                .map(|line| format!("was {line}"))
+                .collect(),
+            enforces: false,
+            text: Value::Null,
+            whole: None,
+        });
+        let version = Version {
+            id,
+            at: now,
+            after,
+            change: Change::Deleted,
+            body: Body::Gone,
+        };
+        self.shelves.put(place.clone(), version);
+    }
+
+    /// What is to be committed, at most so many entries; the gaps come with the last.
+    #[must_use]
+    pub fn due(&self, most: usize) -> (&[Entry], &[Gap]) {
+        let entries = &self.entries[..self.entries.len().min(most)];
+        let last = entries.len() == self.entries.len();
+        (entries, if last { &self.gaps } else { &[] })
+    }
+
+    /// That was committed.
+    pub fn committed(&mut self, entries: usize, gaps: usize) {
+        self.entries.drain(..entries);
+        self.gaps.drain(..gaps);
+    }
+
+    /// The state row as of now.
+    #[must_use]
+    pub fn known(&self) -> Vec<u8> {
+        let known = self.kinds.iter().filter_map(|(kind, state)| {
+            let until = match state.listed {
+                true => state.known.max(self.alive),
+                false => state.known,
+            };
+            Some((kind.full(), until?.as_millisecond()))
+        });
+        json(&known.collect::<BTreeMap<_, _>>())
+    }
+
+    /// The book of what is known, without what was over before `time`.
+    pub fn book(&mut self, time: Timestamp, synced: bool) -> LawBook {
+        self.shelves.forget(time);
+        self.shelves.book(synced)
+    }
+}
+
+/// The same version, observed twice, has the same id.
+fn law_id(place: &Place, previous: Option<&str>, hash: &str, version: &str) -> String {
+    id(&[
+        "law",
+        &place.kind.full(),
+        &place.namespace,
+        &place.name,
+        previous.unwrap_or_default(),
+        hash,
+        version,
+    ])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! What the table makes of what watches tell, without a watch.
+
+use super::*;
+use docket_record::law::Body;
+use serde_json::json;
+
+const VPOL: &str = "ValidatingPolicy";
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn kind() -> &'static Kind {
+    Kind::of("policies.kyverno.io", VPOL).unwrap()
+}
+
+fn object(name: &str, action: &str, generation: i64, version: &str) -> Object {
+    Object::read(&json!({
+        "apiVersion": "policies.kyverno.io/v1", "kind": VPOL,
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": generation,
+            "resourceVersion": version},
+        "spec": {"validationActions": [action]},
+    }))
+    .unwrap()
+}
+
+fn list(table: &mut Table, objects: &[Object], now: i64) {
+    table.served(kind());
+    table.begin(kind());
+    for object in objects {
+        table.list(object.clone());
+    }
+    table.listed(kind(), time(now));
+}
+
+/// Takes what is due: (name, change, summary), and the gaps.
+fn take(table: &mut Table) -> (Vec<Entry>, Vec<Gap>) {
+    let (entries, gaps) = table.due(usize::MAX);
+    let taken = (entries.to_vec(), gaps.to_vec());
+    table.committed(taken.0.len(), taken.1.len());
+    taken
+}
+
+fn said(entries: &[Entry]) -> Vec<(&str, &str, Vec<&str>)> {
+    entries
+        .iter()
+        .map(|entry| {
+            let lines = entry.summary.iter().map(String::as_str).collect();
+            (entry.name.as_str(), entry.change.name(), lines)
+        })
+        .collect()
+}
+
+/// The same, loaded again from what was written.
+fn restart(table: &Table, entries: &[Entry]) -> Table {
+    Table::load(entries.to_vec(), time(-1000), Some(&table.known()))
+}
+
+#[test]
+fn each_version_is_one_entry_however_often_it_is_told() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    // A status that changes is no new law.
+    table.apply(object("p", "Deny", 1, "2"), time(1));
+    table.apply(object("p", "Audit", 2, "3"), time(2));
+    table.apply(object("p", "Audit", 2, "4"), time(3));
+    table.apply(object("q", "Deny", 1, "5"), time(4));
+    table.delete(&object("p", "Audit", 2, "6"), time(5));
+    table.delete(&object("p", "Audit", 2, "6"), time(5));
+    let (entries, gaps) = take(&mut table);
+    assert_eq!(
+        said(&entries),
+        [
+            ("p", "first-seen", vec!["validationActions: Deny"]),
+            ("p", "changed", vec!["validationActions: Deny → Audit"]),
+            ("q", "created", vec!["validationActions: Deny"]),
+            ("p", "deleted", vec!["was validationActions: Audit"]),
+        ]
+    );
+    assert!(gaps.is_empty());
+    assert_eq!(entries[1].previous.as_ref(), Some(&entries[0].id));
+    assert_eq!(entries[3].previous.as_ref(), Some(&entries[1].id));
+    assert!(entries[0].enforces && !entries[1].enforces);
+    assert_eq!(
+        entries[0].text["spec"]["validationActions"],
+        json!(["Deny"])
+    );
+    let ids: BTreeSet<&String> = entries.iter().map(|entry| &entry.id).collect();
+    assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn a_restart_writes_nothing_again_and_says_how_long_nobody_watched() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    table.alive(time(10));
+    let (entries, _) = take(&mut table);
+    let mut table = restart(&table, &entries);
+    list(&mut table, &[object("p", "Deny", 1, "9")], 60);
+    let (again, gaps) = take(&mut table);
+    assert_eq!(again, []);
+    assert_eq!(gaps.len(), 1);
+    assert_eq!(
+        (
+            gaps[0].source.as_str(),
+            gaps[0].cause,
+            gaps[0].from,
+            gaps[0].to
+        ),
+        ("law", Cause::LawWatchAway, time(10), time(60))
+    );
+    // It was not changed, and so it was in force at all times.
+    let book = table.book(time(-1000), true);
+    let list = book.at(time(30));
+    assert_eq!(list.policies.len(), 1);
+    assert_eq!(list.policies[0].doubt, None);
+    assert_eq!(list.policies[0].law_id, entries[0].id);
+}
+
+#[test]
+fn what_changed_while_nobody_watched_is_an_entry_that_says_since_when() {
+    let mut table = Table::default();
+    let before = [
+        object("p", "Deny", 1, "1"),
+        object("q", "Deny", 1, "2"),
+        object("r", "Deny", 1, "3"),
+    ];
+    list(&mut table, &before, 0);
+    let (mut entries, _) = take(&mut table);
+    let mut table = restart(&table, &entries);
+    let after = [
+        object("p", "Audit", 2, "7"),
+        object("r", "Deny", 3, "8"),
+        object("s", "Deny", 1, "9"),
+    ];
+    list(&mut table, &after, 60);
+    let (found, gaps) = take(&mut table);
+    assert_eq!(
+        said(&found),
+        [
+            ("p", "changed", vec!["validationActions: Deny → Audit"]),
+            (
+                "r",
+                "changed",
+                vec!["changed, and changed back while nobody watched"]
+            ),
+            ("s", "created", vec!["validationActions: Deny"]),
+            ("q", "deleted", vec!["was validationActions: Deny"]),
+        ]
+    );
+    assert!(found.iter().all(|entry| entry.after == Some(time(0))));
+    let detail = gaps[0].detail.as_deref().unwrap();
+    assert!(detail.contains("4 changes"), "{detail}");
+    let book = table.book(time(-1000), true);
+    let then = book.at(time(30));
+    assert!(then.policies.iter().all(|policy| policy.doubt.is_some()));
+    assert_eq!(
+        then.policies
+            .iter()
+            .filter(|policy| policy.name == "p")
+            .count(),
+        2
+    );
+    // And once more from the ledger: nothing is new.
+    entries.extend(found);
+    let mut table = restart(&table, &entries);
+    list(&mut table, &after, 90);
+    assert_eq!(take(&mut table).0, []);
+}
+
+#[test]
+fn a_policy_made_anew_with_the_same_text_is_another_version() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    let mut again = object("p", "Deny", 1, "5");
+    again.uid = "another".into();
+    table.broke(kind());
+    list(&mut table, &[again], 20);
+    let (entries, _) = take(&mut table);
+    assert_eq!(entries[1].summary, ["deleted and created again"]);
+    assert_ne!(entries[0].id, entries[1].id);
+}
+
+#[test]
+fn a_watch_that_breaks_leaves_doubt_until_its_list_and_a_gap_after_it() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    table.alive(time(20));
+    table.broke(kind());
+    let doubted = |table: &mut Table, at| {
+        let list = table.book(time(-1000), true).at(time(at));
+        list.policies[0].doubt.is_some()
+    };
+    assert!(!doubted(&mut table, 5) && doubted(&mut table, 25));
+    assert_eq!(take(&mut table).1, []);
+    list(&mut table, &[object("p", "Deny", 1, "1")], 50);
+    assert!(!doubted(&mut table, 25));
+    let (_, gaps) = take(&mut table);
+    assert_eq!((gaps[0].from, gaps[0].to), (time(20), time(50)));
+}
+
+#[test]
+fn one_absence_of_several_watches_is_one_gap() {
+    let other = Kind::of("kyverno.io", "ClusterPolicy").unwrap();
+    let mut table = Table::default();
+    list(&mut table, &[], 0);
+    table.served(other);
+    table.begin(other);
+    table.listed(other, time(0));
+    table.broke(kind());
+    table.broke(other);
+    list(&mut table, &[], 30);
+    assert_eq!(take(&mut table).1, [], "the other is still away");
+    table.begin(other);
+    table.listed(other, time(40));
+    let (_, gaps) = take(&mut table);
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].from, gaps[0].to), (time(0), time(40)));
+}
+
+#[test]
+fn a_kind_that_is_served_no_longer_takes_its_policies_with_it_at_the_second_look() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    take(&mut table);
+    table.unserved(kind(), time(30));
+    assert_eq!(take(&mut table).0, []);
+    table.unserved(kind(), time(60));
+    let (entries, _) = take(&mut table);
+    assert_eq!(said(&entries)[0].1, "deleted");
+}
+
+#[test]
+fn a_kind_that_is_installed_later_was_not_watched_between_two_looks() {
+    let mut table = Table::default();
+    table.unserved(kind(), time(0));
+    table.unserved(kind(), time(30));
+    list(&mut table, &[object("p", "Deny", 1, "1")], 60);
+    let (entries, gaps) = take(&mut table);
+    assert_eq!(said(&entries)[0].1, "created");
+    assert_eq!(entries[0].after, Some(time(30)));
+    assert_eq!(gaps.len(), 1);
+}
+
+#[test]
+fn a_failed_commit_loses_nothing() {
+    let mut table = Table::default();
+    list(
+        &mut table,
+        &[object("p", "Deny", 1, "1"), object("q", "Deny", 1, "2")],
+        0,
+    );
+    let first = table.due(1).0.to_vec();
+    assert_eq!(table.due(1).0, first);
+    table.committed(1, 0);
+    assert_eq!(table.due(9).0[0].name, "q");
+}
+
+#[test]
+fn a_recorded_object_has_a_law_in_force_at_all_times() {
+    let value = json!({"apiVersion": "policies.kyverno.io/v1", "kind": VPOL,
+        "metadata": {"name": "p", "creationTimestamp": "2026-11-23T03:37:04Z"}, "spec": {}});
+    let (book, entries) = crate::watch::recorded(&[value, json!({"kind": "Pod"})]);
+    assert_eq!(entries.len(), 1);
+    let list = book.at(time(-1_000_000_000));
+    assert_eq!(list.policies[0].law_id, entries[0].id);
+    assert!(list.synced && list.policies[0].doubt.is_none());
+    let public: Entry = serde_json::from_slice(&entries[0].public).unwrap();
+    assert_eq!(public.time.to_string(), "2026-11-23T03:37:04Z");
+    assert!(matches!(Version::of(&public).body, Body::Policy(_)));
+}
