@@ -306,8 +306,10 @@ fn policy(item: &Value) -> String {
     if first["grade"] == "ambiguous" {
         text.push('?');
     }
-    if attributions.len() > 1 {
-        text.push_str(&format!(" +{}", attributions.len() - 1));
+    let others = item["others"]["attributions"].as_array();
+    let more = attributions.len() - 1 + others.map_or(0, Vec::len);
+    if more > 0 {
+        text.push_str(&format!(" +{more}"));
     }
     text
 }

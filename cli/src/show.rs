@@ -60,6 +60,7 @@ impl Page {
         for attribution in attributions {
             self.attribution(attribution);
         }
+        self.others(&item["others"]);
         self.words(item, attributions);
         for exception in item["exceptions"].as_array().into_iter().flatten() {
             self.exception(exception);
@@ -161,6 +162,10 @@ impl Page {
     }
 
     fn attribution(&mut self, attribution: &Value) {
+        self.attribution_as("Policy", attribution);
+    }
+
+    fn attribution_as(&mut self, label: &str, attribution: &Value) {
         self.out.push('\n');
         let of = |name: &str| text(&attribution[name]);
         let kind = [of("policyKind"), of("enforcer")]
@@ -176,7 +181,7 @@ impl Page {
             namespace => format!(" in {namespace}"),
         };
         let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
-        self.line("Policy", Style::Bold, &format!("{name}{place}{kind}"));
+        self.line(label, Style::Bold, &format!("{name}{place}{kind}"));
         let law = &attribution["law"];
         let said = [("title", ""), ("category", ""), ("severity", "severity ")];
         let said: Vec<String> = said
@@ -229,6 +234,19 @@ impl Page {
         for law in laws {
             let id: String = text(law).chars().take(12).collect();
             self.line("", Style::Dim, &format!("law entry {id}"));
+        }
+    }
+
+    /// Who denied too, and how far that can be known.
+    fn others(&mut self, others: &Value) {
+        let also = others["attributions"].as_array();
+        for attribution in also.into_iter().flatten() {
+            self.attribution_as("Also denied", attribution);
+        }
+        if others["state"] == "not-known" {
+            let why = text(&others["why"]);
+            let words = format!("whether others denied too is not known: {why}");
+            self.line("Others", Style::Yellow, words.trim_end_matches(": "));
         }
     }
 

@@ -1,6 +1,7 @@
 //! One denial as Krate's pages and `docket` read it: the plan's field names first, then
 //! what only Docket knows. `docs/policy-denial.schema.json` is its published shape.
 
+use super::others::{self, OthersItem};
 use super::read::Entry;
 use super::violation::Violation;
 use docket_ledger::query::Row;
@@ -53,6 +54,8 @@ pub struct Item {
     passes: u32,
     source: String,
     attributions: Vec<AttributionItem>,
+    /// Who denied too; null for passes.
+    others: Option<OthersItem>,
     /// Of a pass: the exceptions that applied, or may have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<Excepted>,
@@ -82,10 +85,28 @@ pub(super) struct ResourceRef {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct AttributionItem {
+pub(super) struct AttributionItem {
     #[serde(flatten)]
     attribution: Attribution,
     message: Option<String>,
+}
+
+impl AttributionItem {
+    pub(super) fn new(attribution: Attribution, message: String) -> AttributionItem {
+        AttributionItem {
+            attribution,
+            message: given(message),
+        }
+    }
+
+    /// True if both are about one policy (and rule).
+    pub(super) fn same(&self, other: &AttributionItem) -> bool {
+        let (one, other) = (&self.attribution, &other.attribution);
+        one.policy == other.policy
+            && one.rule == other.rule
+            && one.policy_kind == other.policy_kind
+            && one.policy_namespace == other.policy_namespace
+    }
 }
 
 /// Something learned later.
@@ -237,7 +258,9 @@ impl Item {
             .as_deref()
             .map(serde_json::from_slice)
             .transpose()?;
+        let others = others::of(&public, entry);
         let mut item = Item::from_parts(row, public, personal);
+        item.others = others;
         item.amendments = entry.amendments.iter().map(Amendment::new).collect();
         for named in item
             .amendments
@@ -310,6 +333,7 @@ impl Item {
                     message: message(at),
                 })
                 .collect(),
+            others: None,
             exceptions: public.exceptions.clone(),
             actor: personal
                 .as_ref()

@@ -18,6 +18,7 @@ mod guard;
 mod import;
 mod item;
 mod orgs;
+mod others;
 mod params;
 pub mod read;
 mod rest;

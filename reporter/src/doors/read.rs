@@ -110,6 +110,8 @@ pub struct Entry {
     pub row: Row,
     /// Entries that amend it, oldest first.
     pub amendments: Vec<Row>,
+    /// The amendment that decided of its round whether others denied too.
+    pub through: Option<Row>,
 }
 
 /// The parts of one entry that are there.
@@ -393,8 +395,13 @@ fn nothing(filter: &Filter) -> bool {
 }
 
 fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {
+    let through = match row.class {
+        Class::Denial => reader.others_through(row.position)?,
+        _ => None,
+    };
     Ok(Entry {
         amendments: reader.amendments(&row.id)?,
+        through,
         row,
     })
 }

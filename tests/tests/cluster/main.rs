@@ -6,6 +6,7 @@
 mod attribution;
 mod common;
 mod control_plane;
+mod deniers;
 mod first_run;
 mod forgery;
 mod outages;

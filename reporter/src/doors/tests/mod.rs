@@ -3,6 +3,7 @@
 mod access;
 mod cluster_double;
 mod importing;
+mod others;
 mod reading;
 mod shape;
 mod violations;

@@ -1,0 +1,105 @@
+//! Who else denied a request, as far as that can be known: read from a denial's own
+//! amendments and from the last word of its round ([`docket_record::others`]).
+
+use super::item::AttributionItem;
+use super::read::Entry;
+use docket_ledger::entry::Class;
+use docket_record::denial::{Attribution, Public, Verdict};
+use docket_record::others::{Others, must_leave_events, others};
+use serde::{Deserialize, Serialize};
+
+/// Deniers that the refusal's own text does not name.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OthersItem {
+    /// `pending`, `none-seen`, `seen`, `not-known`.
+    state: &'static str,
+    attributions: Vec<AttributionItem>,
+    /// Why it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Word {
+    kind: String,
+    state: String,
+    attribution: Option<Attribution>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    message: String,
+}
+
+/// Of a denial; passes have none.
+pub(super) fn of(public: &Public, entry: &Entry) -> Option<OthersItem> {
+    if entry.row.class != Class::Denial {
+        return None;
+    }
+    let mut attributions: Vec<AttributionItem> = Vec::new();
+    let mut last = entry
+        .through
+        .as_ref()
+        .map(|row| word(&row.public).state)
+        .filter(|state| !state.is_empty());
+    for row in &entry.amendments {
+        let word = word(&row.public);
+        match (word.kind.as_str(), word.attribution) {
+            ("others", _) => last = Some(word.state),
+            ("other-denier", Some(attribution)) => {
+                let said = row.personal.as_deref().unwrap_or_default();
+                let Said { message } = serde_json::from_slice(said).unwrap_or_default();
+                let item = AttributionItem::new(attribution, message);
+                // The last of several words about one policy counts.
+                match attributions.iter_mut().find(|known| known.same(&item)) {
+                    Some(known) => *known = item,
+                    None => attributions.push(item),
+                }
+            }
+            _ => {}
+        }
+    }
+    let seen = !attributions.is_empty();
+    let (state, why) = match (others(public), last) {
+        (Others::NotAsked, _) => ("none-seen", None),
+        (Others::Untold, _) if public.verdict == Verdict::Unknown => (
+            "not-known",
+            Some("not even whether anyone refused is known"),
+        ),
+        (Others::Untold, _) => (
+            "not-known",
+            Some("of several such policies the API server names the first only"),
+        ),
+        (Others::Told, None) => ("pending", None),
+        (Others::Told, Some(last)) => {
+            let must = must_leave_events(public).next().is_some();
+            match (must, last == "not-known", seen) {
+                (true, true, _) => (
+                    "not-known",
+                    Some(
+                        "Kyverno's Event of the policy that is named did not come, so others may be missing too",
+                    ),
+                ),
+                (false, _, false) => (
+                    "not-known",
+                    Some(
+                        "what is named leaves no Event for certain, so nothing proves that all came",
+                    ),
+                ),
+                (_, _, true) => ("seen", None),
+                (true, false, false) => ("none-seen", None),
+            }
+        }
+    };
+    Some(OthersItem {
+        state,
+        attributions,
+        why,
+    })
+}
+
+fn word(public: &[u8]) -> Word {
+    serde_json::from_slice(public).unwrap_or_default()
+}
