@@ -59,6 +59,21 @@ struct Public<'a> {
     change: Field<'a>,
 }
 
+/// What an outcome says besides. Read apart, so that no other class pays for it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Came<'a> {
+    #[serde(borrow)]
+    denials: Vec<Text<'a>>,
+    #[serde(borrow)]
+    relation: Field<'a>,
+    #[serde(borrow)]
+    write: Field<'a>,
+    count: u32,
+    after: i64,
+    after_last: i64,
+}
+
 /// All that is read where the whole does not have the expected types.
 #[derive(Deserialize)]
 struct Bare<'a> {
@@ -294,6 +309,52 @@ impl Law<'_> {
     }
 }
 
+/// Rows of `outcome`: one for each denial that is named, and one more for those that are
+/// only counted.
+pub(crate) struct Outcome<'a> {
+    pub denials: Vec<Cow<'a, str>>,
+    pub series: bool,
+    pub written_by: Cow<'a, str>,
+    pub first: i64,
+    pub last: i64,
+    /// Denials that are not named.
+    pub others: i64,
+}
+
+impl<'a> Outcome<'a> {
+    /// Times in the entry are milliseconds before the write.
+    fn new(came: Came<'a>, time: i64) -> Outcome<'a> {
+        let before = |milliseconds: i64| time.saturating_sub(milliseconds.saturating_mul(1000));
+        let named = i64::try_from(came.denials.len()).unwrap_or(i64::MAX);
+        Outcome {
+            series: came.relation.is_some_and(|text| text.0 == "series"),
+            written_by: plain(came.write),
+            first: before(came.after),
+            last: before(came.after_last),
+            others: i64::from(came.count).saturating_sub(named).max(0),
+            denials: came.denials.into_iter().map(|text| text.0).collect(),
+        }
+    }
+
+    pub fn rows<'r>(&'r self, record: &'r Record<'_>) -> impl Iterator<Item = Cells<'r, 9>> {
+        let named = self.denials.iter().map(|denial| (text(denial), 1));
+        let others = (self.others > 0).then_some((ValueRef::Null, self.others));
+        (0..).zip(named.chain(others)).map(|(n, (denial, count))| {
+            [
+                ValueRef::Integer(record.position),
+                ValueRef::Integer(n),
+                denial,
+                ValueRef::Integer(i64::from(self.series)),
+                ValueRef::Integer(record.time),
+                text(&self.written_by),
+                ValueRef::Integer(self.first),
+                ValueRef::Integer(self.last),
+                ValueRef::Integer(count),
+            ]
+        })
+    }
+}
+
 /// All that the view takes from one entry.
 pub(crate) struct Folded<'a> {
     pub record: Record<'a>,
@@ -301,6 +362,7 @@ pub(crate) struct Folded<'a> {
     pub gap: Option<Gap<'a>>,
     pub amendment: Option<Amendment<'a>>,
     pub law: Option<Law<'a>>,
+    pub outcome: Option<Outcome<'a>>,
 }
 
 impl Folded<'_> {
@@ -351,6 +413,9 @@ pub(crate) fn fold<'a>(
     public: Option<&'a [u8]>,
     personal: Option<&'a [u8]>,
 ) -> Folded<'a> {
+    let came: Option<Came<'_>> = public
+        .filter(|_| leaf.class == Class::Outcome)
+        .and_then(|bytes| serde_json::from_slice(bytes).ok());
     let public = public.map(read).unwrap_or_default();
     let personal: Personal<'_> = personal
         .and_then(|bytes| serde_json::from_slice(bytes).ok())
@@ -400,12 +465,14 @@ pub(crate) fn fold<'a>(
         hash: plain(public.hash),
         change: plain(public.change),
     });
+    let outcome = came.map(|came| Outcome::new(came, record.time));
     Folded {
         attributions: attributions.collect(),
         record,
         gap,
         amendment,
         law,
+        outcome,
     }
 }
 

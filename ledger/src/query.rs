@@ -5,6 +5,7 @@ mod gaps;
 mod latest;
 mod laws;
 mod list;
+mod outcomes;
 mod proof;
 mod series;
 
@@ -19,6 +20,7 @@ pub use gaps::GapRow;
 pub use latest::{Latest, Latests};
 pub use laws::LawFilter;
 pub use list::{Filter, Page};
+pub use outcomes::{Case, Cases};
 pub use proof::SaltedPart;
 pub use series::SeriesRow;
 

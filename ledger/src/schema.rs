@@ -172,8 +172,40 @@ pub(crate) const LAW: Table = Table {
     ],
 };
 
+pub(crate) const OUTCOME: Table = Table {
+    name: "outcome",
+    columns: &[
+        "position",
+        "n",
+        "denial",
+        "series",
+        "time",
+        "written_by",
+        "first_time",
+        "last_time",
+        "count",
+    ],
+    key: 2,
+    ddl: &[
+        "CREATE TABLE outcome (position INTEGER, n INTEGER, denial TEXT, \
+         series INTEGER NOT NULL, time INTEGER NOT NULL, written_by TEXT NOT NULL, \
+         first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, count INTEGER NOT NULL, \
+         PRIMARY KEY (position, n)) STRICT, WITHOUT ROWID",
+        "CREATE INDEX outcome_denial ON outcome (denial) WHERE denial IS NOT NULL",
+        "CREATE INDEX outcome_others ON outcome (last_time) WHERE denial IS NULL",
+    ],
+};
+
 /// What can be rebuilt from the entries.
-pub(crate) const VIEW: [&Table; 6] = [&RECORD, &ATTRIBUTION, &SERIES, &GAP, &AMENDMENT, &LAW];
+pub(crate) const VIEW: [&Table; 7] = [
+    &RECORD,
+    &ATTRIBUTION,
+    &SERIES,
+    &GAP,
+    &AMENDMENT,
+    &LAW,
+    &OUTCOME,
+];
 
 /// All statements of a new store.
 pub(crate) fn create_all(connection: &Connection) -> rusqlite::Result<()> {

@@ -4,6 +4,7 @@ mod append;
 mod around;
 mod head;
 mod open;
+mod outcome;
 mod passes;
 mod reindex;
 mod state;
@@ -19,10 +20,12 @@ use std::path::PathBuf;
 
 pub use append::{Appended, Batch, Positions};
 pub use around::Near;
+pub use outcome::{Answer, Denied};
 pub use reindex::reindex;
 
 pub(crate) use head::Head;
 pub(crate) use open::{Kind, kind};
+pub(crate) use outcome::outcome_of_r;
 pub(crate) use state::for_each_state;
 
 /// Fills a buffer with randomness.

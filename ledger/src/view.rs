@@ -2,7 +2,7 @@
 
 use crate::entry::Leaf;
 use crate::fold::{Folded, Series, SeriesKey, fold};
-use crate::schema::{self, AMENDMENT, ATTRIBUTION, GAP, LAW, RECORD, SERIES, Table, VIEW};
+use crate::schema::{self, AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, Table, VIEW};
 use crate::store::StoreError;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -27,6 +27,7 @@ struct Inserts {
     gap: String,
     amendment: String,
     law: String,
+    outcome: String,
 }
 
 impl<'c> ViewWriter<'c> {
@@ -38,6 +39,7 @@ impl<'c> ViewWriter<'c> {
             gap: insert_sql(&GAP),
             amendment: insert_sql(&AMENDMENT),
             law: insert_sql(&LAW),
+            outcome: insert_sql(&OUTCOME),
         };
         ViewWriter {
             connection,
@@ -70,6 +72,13 @@ impl<'c> ViewWriter<'c> {
         }
         if let Some(law) = &folded.law {
             self.insert(&self.inserts.law, &law.cells(record))?;
+        }
+        for cells in folded
+            .outcome
+            .iter()
+            .flat_map(|outcome| outcome.rows(record))
+        {
+            self.insert(&self.inserts.outcome, &cells)?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ mod pattern;
 
 pub mod attribution;
 pub mod audit;
+pub mod changed;
 pub mod denial;
 pub mod examine;
 pub mod excepted;

@@ -3,6 +3,7 @@
 
 use crate::audit::User;
 use crate::denial::{Context, DenialId};
+use crate::exhibit::Digests;
 use jiff::Timestamp;
 
 /// One request that was admitted (code below 400).
@@ -43,6 +44,9 @@ pub struct Write {
     /// Whom to ask for the object that was admitted: instance of the witness and review
     /// uid of the last testimony.
     pub review: Option<(String, String)>,
+    /// What the witness said of the object that was admitted; asked for only where the
+    /// write may answer a denial.
+    pub digests: Option<Digests>,
     /// Hooks that failed open.
     pub failed_open: Vec<String>,
     /// Name of the source that brought the event.

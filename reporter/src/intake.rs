@@ -12,6 +12,7 @@
 pub mod deniers;
 mod excepted;
 mod import;
+pub mod outcome;
 
 pub use excepted::Sighting;
 pub(crate) use excepted::by_report;
@@ -27,9 +28,11 @@ use docket_record::examine::{Counted, Finding, Outcome, Sworn};
 use docket_record::kyverno_event::Hearsay;
 use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
+use outcome::{Outcomes, Waiting};
 use ring::digest::{SHA256, digest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// State row: when this ledger began. Processes that are older have a baseline.
 const BEGAN: &str = "intake/began";
@@ -84,6 +87,8 @@ pub struct Told {
     /// Denials that must have left an Event, by what is known of other deniers: `seen`,
     /// `none_seen`, `not_known`, `dropped` (not known: too many waited).
     pub deniers: BTreeMap<&'static str, u64>,
+    /// Outcomes made, and open denials that had to be `forgotten`.
+    pub outcomes: BTreeMap<&'static str, u64>,
     /// New entries.
     pub appended: u64,
     /// Of these, records of events, for each arrival in order.
@@ -154,6 +159,7 @@ pub struct Intake {
     objects: Objects,
     excepted: excepted::Passes,
     deniers: Deniers,
+    outcomes: Outcomes,
 }
 
 impl Intake {
@@ -199,6 +205,7 @@ impl Intake {
             objects: Objects::default(),
             excepted: excepted::Passes::default(),
             deniers: Deniers::load(store, waits.others, now)?,
+            outcomes: Outcomes::load(store)?,
         })
     }
 
@@ -213,6 +220,13 @@ impl Intake {
     #[must_use]
     pub fn into_hearsay(self) -> Vec<Hearsay> {
         self.deniers.into_hearsay()
+    }
+
+    /// Say here which objects wait for a write.
+    #[must_use]
+    pub fn telling(mut self, waiting: Arc<Waiting>) -> Intake {
+        self.outcomes.share(waiting);
+        self
     }
 
     /// Decide and write: when this returns, all of it is durable.
@@ -268,6 +282,13 @@ impl Intake {
                 .push(Amendment::late(&gap, closed, numbers, now).entry());
         }
         self.deniers.settle(now, &mut batch.entries);
+        let (outcomes, forgotten) = self.outcomes.settle(store, &batch.entries)?;
+        for (what, count) in [("found", outcomes.len() as u64), ("forgotten", forgotten)] {
+            if count > 0 {
+                told.outcomes.insert(what, count);
+            }
+        }
+        batch.entries.extend(outcomes);
         batch.state.extend(self.links.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
@@ -375,6 +396,8 @@ impl Intake {
         }
         if self.events.get(&short(&finding.id.0)).is_some() {
             *told.events.entry("redelivered").or_default() += 1;
+            let write = finding.write.take();
+            self.outcomes.again(record_of(&finding.outcome), write);
             return Ok(());
         }
         self.events.put(short(&finding.id.0), ());
@@ -461,6 +484,8 @@ impl Intake {
                 }
             }
         }
+        self.outcomes
+            .event(record_of(&finding.outcome), finding.write);
         Ok(())
     }
 
@@ -521,6 +546,13 @@ impl Intake {
             self.failed_open.pop_front();
         }
         self.failed_open.push_back(finding.time);
+    }
+}
+
+fn record_of(outcome: &Outcome) -> Option<&Record> {
+    match outcome {
+        Outcome::Record(record) => Some(record),
+        Outcome::Counted(_) => None,
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Metrics {
     testimonies: Counters<1>,
     gaps: Counters<1>,
     failed_open: Counters<1>,
+    outcomes: Counters<1>,
     entries: Counter,
     tree_size: Gauge,
     missing: Gauge,
@@ -61,6 +62,7 @@ impl Metrics {
             testimonies: Family::default(),
             gaps: Family::default(),
             failed_open: Family::default(),
+            outcomes: Family::default(),
             entries: Counter::default(),
             tree_size: Gauge::default(),
             missing: Gauge::default(),
@@ -100,6 +102,11 @@ impl Metrics {
             "own_hook_failed_open",
             "Events that say our own hook failed open; timeout: any client can cause it",
             m.failed_open.clone(),
+        );
+        all.register(
+            "outcomes",
+            "Admitted writes that answered denials; forgotten: open denials for which there was no room",
+            m.outcomes.clone(),
         );
         all.register("entries", "Entries appended", m.entries.clone());
         all.register("tree_size", "Size of the tree", m.tree_size.clone());
@@ -208,6 +215,7 @@ impl Metrics {
             (&self.failed_open, "why", &told.failed_open),
             (&self.kyverno_events, "outcome", &told.kyverno_events),
             (&self.deniers, "state", &told.deniers),
+            (&self.outcomes, "what", &told.outcomes),
         ] {
             for (&name, &count) in counts {
                 family.get_or_create(&[(label, name.into())]).inc_by(count);

@@ -123,6 +123,7 @@ pub fn write(group: &str, resource: &str, namespace: &str, name: &str, time: &st
         actor: docket_record::audit::User::default(),
         context: docket_record::denial::Context::default(),
         review: None,
+        digests: None,
         failed_open: Vec::new(),
         source: "test".into(),
     }

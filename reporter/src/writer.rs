@@ -9,12 +9,14 @@
 //! | committed | nothing |
 
 use crate::health::Part;
+use crate::intake::outcome::Waiting;
 use crate::intake::{Arrival, Intake, Told, Waits};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
 use docket_record::kyverno_event::Hearsay;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -44,6 +46,7 @@ enum Message {
 pub struct Writer {
     messages: mpsc::Sender<Message>,
     size: watch::Receiver<u64>,
+    waiting: Arc<Waiting>,
 }
 
 /// A running writer.
@@ -72,6 +75,7 @@ struct Thread {
     hearsay: Vec<Hearsay>,
     tried: Option<Instant>,
     objects: Objects,
+    waiting: Arc<Waiting>,
 }
 
 impl Writer {
@@ -90,6 +94,8 @@ impl Writer {
         let objects = Objects::default();
         let intake = Intake::load(&mut store, waits, Timestamp::now())?;
         let intake = intake.remembering(objects.clone());
+        let waiting = Arc::new(Waiting::default());
+        let intake = intake.telling(Arc::clone(&waiting));
         let (size, watched) = watch::channel(store.size());
         let (messages, queue) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
@@ -105,6 +111,7 @@ impl Writer {
             hearsay: Vec::new(),
             tried: None,
             objects: objects.clone(),
+            waiting: Arc::clone(&waiting),
         };
         std::thread::Builder::new()
             .name("ledger".into())
@@ -116,6 +123,7 @@ impl Writer {
             writer: Writer {
                 messages,
                 size: watched,
+                waiting,
             },
             end,
             verifier_key,
@@ -164,6 +172,12 @@ impl Writer {
         let message = Message::State(key.to_owned(), done);
         self.messages.send(message).await.map_err(|_| Unavailable)?;
         answer.await.map_err(|_| Unavailable)?
+    }
+
+    /// Which objects wait for a write, as the core knows.
+    #[must_use]
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// Let time pass in the core. Skipped when the queue is full: there is work enough.
@@ -288,6 +302,7 @@ impl Thread {
             }
             self.tried = Some(Instant::now());
             let (waits, objects) = (self.waits, self.objects.clone());
+            let waiting = Arc::clone(&self.waiting);
             let heard = Arrival {
                 hearsay: self.hearsay.clone(),
                 ..Arrival::default()
@@ -295,7 +310,7 @@ impl Thread {
             let opened = (self.open)().and_then(|mut store| {
                 let now = Timestamp::now();
                 let intake = Intake::load(&mut store, waits, now)?;
-                let mut intake = intake.remembering(objects);
+                let mut intake = intake.remembering(objects).telling(waiting);
                 intake.commit(&mut store, vec![heard], now)?;
                 Ok((store, intake))
             });

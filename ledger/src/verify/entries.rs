@@ -5,7 +5,7 @@ use super::{Report, VerifyError};
 use crate::entry::{Class, Leaf, NO_PART, Part, commitment};
 use crate::fold::{Folded, Gap, Series, SeriesKey, fold};
 use crate::note::Checkpoint;
-use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, RECORD, SERIES, VIEW};
+use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, VIEW};
 use crate::store::to_i64;
 use crate::tree::{Tree, leaf_hash};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, params};
@@ -61,8 +61,8 @@ impl Pass<'_> {
             statements.push(statement);
         }
         let mut view = match &mut statements[..] {
-            [record, attribution, series, gap, amendment, law] => {
-                let open = View::open(record, attribution, series, gap, amendment, law);
+            [record, attribution, series, gap, amendment, law, outcome] => {
+                let open = View::open(record, attribution, series, gap, amendment, law, outcome);
                 report.read("view", open)?
             }
             _ => None,
@@ -242,6 +242,13 @@ impl Pass<'_> {
         if let Some(law) = &folded.law {
             view.law.expect(&law.cells(record), report)?;
         }
+        for cells in folded
+            .outcome
+            .iter()
+            .flat_map(|outcome| outcome.rows(record))
+        {
+            view.outcome.expect(&cells, report)?;
+        }
         Ok(())
     }
 
@@ -261,6 +268,7 @@ impl Pass<'_> {
             &mut view.gap,
             &mut view.amendment,
             &mut view.law,
+            &mut view.outcome,
         ] {
             cursor.finish(report)?;
         }
@@ -275,6 +283,7 @@ struct View<'s> {
     gap: Cursor<'s>,
     amendment: Cursor<'s>,
     law: Cursor<'s>,
+    outcome: Cursor<'s>,
 }
 
 impl<'s> View<'s> {
@@ -286,6 +295,7 @@ impl<'s> View<'s> {
         gap: &'s mut Statement<'_>,
         amendment: &'s mut Statement<'_>,
         law: &'s mut Statement<'_>,
+        outcome: &'s mut Statement<'_>,
     ) -> rusqlite::Result<View<'s>> {
         Ok(View {
             record: Cursor::new(&RECORD, record)?,
@@ -294,6 +304,7 @@ impl<'s> View<'s> {
             gap: Cursor::new(&GAP, gap)?,
             amendment: Cursor::new(&AMENDMENT, amendment)?,
             law: Cursor::new(&LAW, law)?,
+            outcome: Cursor::new(&OUTCOME, outcome)?,
         })
     }
 }

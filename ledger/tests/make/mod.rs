@@ -112,6 +112,26 @@ pub fn amendment(n: i64, amends: &str, kind: &str) -> NewEntry {
     }
 }
 
+/// The write at `n` answers these denials, and as many others of the same object as make
+/// up the count.
+pub fn outcome(n: i64, relation: &str, denials: &[&str], count: u32) -> NewEntry {
+    let id = format!("outcome-{n}-{relation}");
+    let public = json!({
+        "id": id, "time": at(n).to_string(), "relation": relation, "namespace": "krate-org-acme",
+        "kind": "PullRequest", "operation": "UPDATE", "write": format!("write-{n}"),
+        "denials": denials, "count": count, "after": 60_000, "afterLast": 1_000,
+        "sameActor": true, "paths": [{"path": "spec.description", "change": "added"}],
+    });
+    let personal = json!({"name": "object-3", "actor": {"username": "alice"}});
+    NewEntry {
+        id,
+        class: Class::Outcome,
+        public: public.to_string().into_bytes(),
+        personal: Some(personal.to_string().into_bytes()),
+        exhibit: None,
+    }
+}
+
 pub fn batch(entries: impl IntoIterator<Item = NewEntry>) -> Batch {
     Batch {
         entries: entries.into_iter().collect(),
@@ -119,7 +139,7 @@ pub fn batch(entries: impl IntoIterator<Item = NewEntry>) -> Batch {
     }
 }
 
-/// `count` denials in batches of 50 with state, two gaps (one closed) and a dispute.
+/// `count` denials in batches of 50 with state, two gaps (one closed), a dispute and an outcome.
 pub fn fill(path: &Path, count: i64) -> Store {
     let mut store = open(path);
     for first in (0..count).step_by(50) {
@@ -138,6 +158,7 @@ pub fn fill(path: &Path, count: i64) -> Store {
         gap(count + 1),
         amendment(count + 2, &format!("gap-{count}"), "gap-closed"),
         amendment(count + 3, "denial-00003", "disputed"),
+        outcome(count + 4, "object", &["denial-00003", "denial-00004"], 4),
     ];
     store.append(&batch(late), at(count + 60)).unwrap();
     store

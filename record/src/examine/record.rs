@@ -186,6 +186,7 @@ impl<'a> Case<'a> {
                 .last()
                 .filter(|one| one.uid != COLLECTION)
                 .map(|one| (one.testimony.process.instance.clone(), one.uid.clone())),
+            digests: None,
             failed_open: verdict::failed_open(event)
                 .into_iter()
                 .map(str::to_owned)

@@ -2,6 +2,7 @@
 //! what only Docket knows. `docs/policy-denial.schema.json` is its published shape.
 
 use super::others::{self, OthersItem};
+use super::outcome::Came;
 use super::read::Entry;
 use super::violation::Violation;
 use docket_ledger::query::Row;
@@ -62,6 +63,8 @@ pub struct Item {
     context: Context,
     notes: Vec<String>,
     amendments: Vec<Amendment>,
+    /// What happened next; null: nothing that is known.
+    outcome: Option<Came>,
     erased: bool,
     /// The whole text that the client saw; only where one denial is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,6 +264,10 @@ impl Item {
         let others = others::of(&public, entry);
         let mut item = Item::from_parts(row, public, personal);
         item.others = others;
+        item.outcome = entry
+            .outcome
+            .as_ref()
+            .and_then(|outcome| Came::new(outcome, row.time));
         item.amendments = entry.amendments.iter().map(Amendment::new).collect();
         for named in item
             .amendments
@@ -371,6 +378,7 @@ impl Item {
             context,
             notes: public.notes,
             amendments: Vec::new(),
+            outcome: None,
             erased: personal.is_none(),
             text,
         }

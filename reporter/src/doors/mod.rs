@@ -19,6 +19,7 @@ mod import;
 mod item;
 mod orgs;
 mod others;
+mod outcome;
 mod params;
 pub mod read;
 mod rest;

@@ -4,7 +4,7 @@
 
 use super::cursor::Cursor;
 use super::error::Refusal;
-use super::read::{Asked, GapsAsked, Origin};
+use super::read::{Asked, CasesAsked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page};
@@ -151,6 +151,24 @@ impl Params {
         };
         self.end(&[&VIOLATION_FILTERS[..], &PAGING[..]].concat())?;
         Ok((asked, namespace, page))
+    }
+
+    /// One namespace, which must be given; policy and time.
+    pub(super) fn outcomes(mut self, now: Timestamp) -> Result<(String, CasesAsked), Refusal> {
+        let namespace = self.take("namespace");
+        let asked = CasesAsked {
+            policy: self.take("policy"),
+            since: self.time("since", now)?,
+            until: self.time("until", now)?,
+        };
+        self.end(&["namespace", "policy", "since", "until"])?;
+        match namespace {
+            Some(namespace) => Ok((namespace, asked)),
+            None => Err(wrong(
+                "namespace",
+                "given: outcomes are of one namespace at a time",
+            )),
+        }
     }
 
     /// Where to begin, and how many.

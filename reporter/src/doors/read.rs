@@ -12,7 +12,7 @@ use crate::law::Laws;
 use crate::objects::Objects;
 use crate::reports::Reports;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
+use docket_ledger::query::{Cases, Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
 use docket_ledger::store::StoreError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,8 @@ pub struct Entry {
     pub amendments: Vec<Row>,
     /// The amendment that decided of its round whether others denied too.
     pub through: Option<Row>,
+    /// What happened next, if anything.
+    pub outcome: Option<Row>,
 }
 
 /// The parts of one entry that are there.
@@ -168,6 +170,8 @@ pub struct Records {
 impl Records {
     /// Series that a summary is made of.
     pub const SERIES: u32 = 1000;
+    /// Denials that figures on outcomes are made of, the newest.
+    pub const CASES: u32 = 10_000;
 
     /// Opens nothing yet.
     #[must_use]
@@ -271,6 +275,33 @@ impl Records {
         self.pool
             .read(move |reader| reader.snapshot(question))
             .await
+    }
+
+    /// Denials of one namespace and what came of them: of one policy or of all. Never of
+    /// several namespaces: what one tenant does to pass is no other tenant's business, not
+    /// even as a figure. `None`: out of scope.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn cases(
+        &self,
+        scope: &Scope,
+        namespace: &str,
+        asked: CasesAsked,
+    ) -> Result<Option<Cases>, ReadError> {
+        if namespace.is_empty() || !scope.covers(namespace) {
+            return Ok(None);
+        }
+        let namespace = namespace.to_owned();
+        let question = move |reader: &Reader| {
+            let CasesAsked {
+                policy,
+                since,
+                until,
+            } = asked;
+            reader.cases(&namespace, policy.as_deref(), since, until, Self::CASES)
+        };
+        self.pool.read(question).await.map(Some)
     }
 
     /// Gaps that touch the time asked for. They are about the whole stream and name no
@@ -402,6 +433,10 @@ fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {
     Ok(Entry {
         amendments: reader.amendments(&row.id)?,
         through,
+        outcome: match row.class {
+            Class::Denial => reader.outcome(&row.id)?,
+            _ => None,
+        },
         row,
     })
 }
@@ -415,6 +450,17 @@ pub struct GapsAsked {
     pub until: Option<i64>,
     /// Only those that nothing has closed.
     pub open: bool,
+}
+
+/// Which denials, with what came of them.
+#[derive(Clone, Debug, Default)]
+pub struct CasesAsked {
+    /// Any attribution's policy.
+    pub policy: Option<String>,
+    /// Microseconds, inclusive.
+    pub since: Option<i64>,
+    /// Exclusive.
+    pub until: Option<i64>,
 }
 
 /// A gap whose ends are not known may be anywhere.
@@ -433,10 +479,12 @@ fn readable(scope: &Scope, row: &Row) -> bool {
         namespace: String,
     }
     match row.class {
-        Class::Denial | Class::Pass => match serde_json::from_slice::<Place>(&row.public) {
-            Ok(place) => scope.covers(&place.namespace),
-            Err(_) => *scope == Scope::All,
-        },
+        Class::Denial | Class::Pass | Class::Outcome => {
+            match serde_json::from_slice::<Place>(&row.public) {
+                Ok(place) => scope.covers(&place.namespace),
+                Err(_) => *scope == Scope::All,
+            }
+        }
         _ => *scope == Scope::All,
     }
 }

@@ -2,6 +2,7 @@
 
 mod denials;
 mod gaps;
+mod outcomes;
 mod proof;
 mod summary;
 mod violations;
@@ -20,6 +21,7 @@ use axum::routing::get;
 use denials::{list, one, org_list, org_one};
 use docket_ledger::query::{Filter, Page, Row};
 use gaps::gaps;
+use outcomes::outcomes;
 use proof::{checkpoint, part, parts, tile, verifier_key};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,6 +41,7 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
         .route("/api/policy-violations", get(violations))
         .route("/api/orgs/{org}/policy-violations", get(org_violations))
+        .route("/api/outcomes", get(outcomes))
         .route("/api/gaps", get(gaps))
         .route("/api/parts", get(parts))
         .route("/api/parts/{position}", get(part))

@@ -77,7 +77,7 @@ impl Court {
 }
 
 /// The last review of the final object, else of the object as it was sent, that is held.
-fn shows_it(sworn: &[Sworn]) -> Option<&Sworn> {
+pub(super) fn shows_it(sworn: &[Sworn]) -> Option<&Sworn> {
     [FINAL, WITNESS].into_iter().find_map(|hook| {
         let held = |one: &&Sworn| one.hook == hook && one.testimony.exhibit.0 > 0;
         sworn.iter().rev().find(held)

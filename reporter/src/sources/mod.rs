@@ -5,6 +5,7 @@
 //! exhibits by which texts are masked. Deciding and writing is the intake's. What people
 //! bring ([`import`]) is read by the same code.
 
+mod answers;
 mod exhibits;
 pub mod file;
 pub mod import;

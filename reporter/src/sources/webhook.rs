@@ -186,6 +186,9 @@ impl Audit {
         };
         self.court.collections(&mut arrival).await;
         self.court.exhibits(&mut arrival).await;
+        self.court
+            .answers(&mut arrival, self.writer.waiting())
+            .await;
         self.writer.commit(arrival).await
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod cluster_double;
 mod importing;
 mod others;
+mod outcomes;
 mod reading;
 mod shape;
 mod violations;

@@ -5,7 +5,7 @@ use super::world::{Denial, World, id};
 use docket_ledger::entry::Class;
 use serde_json::{Value, json};
 
-const SCHEMA: &str = include_str!("../../../../docs/policy-denial.schema.json");
+pub(super) const SCHEMA: &str = include_str!("../../../../docs/policy-denial.schema.json");
 
 #[tokio::test]
 async fn real_items_have_the_published_shape() {
@@ -64,7 +64,11 @@ fn an_item_of_another_shape_does_not_pass() {
     check(&schema, &schema, &json!({"actor": 5}), "item");
 }
 
-pub fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
+pub(super) fn schema(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+pub(super) fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
     for (keyword, rule) in schema.as_object().expect("a schema") {
         match keyword.as_str() {
             "$schema" | "$id" | "title" | "description" | "$defs" | "examples" => {}
@@ -159,6 +163,7 @@ fn is(value: &Value, name: &str) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         "object" => value.is_object(),
         "array" => value.is_array(),
         other => panic!("no such type: {other}"),

@@ -95,6 +95,10 @@ impl Tail {
                 self.court.exhibits(&mut arrival).await;
             });
         }
+        if self.court.coming(&arrival, self.writer.waiting()) {
+            let asking = self.court.answers(&mut arrival, self.writer.waiting());
+            self.runtime.block_on(asking);
+        }
         arrival
             .state
             .push((key(&self.name), Some(crate::gaps::json(&to))));
