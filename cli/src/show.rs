@@ -72,11 +72,13 @@ impl Page {
         }
         for amendment in item["amendments"].as_array().into_iter().flatten() {
             let (kind, time) = (text(&amendment["kind"]), moment(&text(&amendment["time"])));
-            self.line(
-                "Later",
-                Style::Yellow,
-                &format!("{kind}, {time} (entry {})", amendment["position"]),
-            );
+            let mut later = format!("{kind}, {time} (entry {})", amendment["position"]);
+            for (before, name) in [(" as ", "other"), (": ", "detail")] {
+                if let Some(said) = amendment[name].as_str() {
+                    later.push_str(&format!("{before}{}", plain(said)));
+                }
+            }
+            self.line("Later", Style::Yellow, &later);
         }
         self.line("Id", Style::Plain, &text(&item["id"]));
         self.line(

@@ -63,6 +63,9 @@ pub struct Options {
     pub audit_webhook: AuditWebhook,
     /// The reporter also tails the API server's audit log (source `kube-apiserver-log`).
     pub audit_file_source: bool,
+    /// The API server gets the files and flags that `docket audit-config` prints, instead of
+    /// the harness's own.
+    pub audit_config: bool,
     /// `--audit-webhook-truncate-enabled` with this event size, to lose large events.
     pub truncate_audit_at: Option<u32>,
     /// How long a missing number may be late before it is a gap.
@@ -83,6 +86,7 @@ impl Default for Options {
             parts: Part::ALL.to_vec(),
             audit_webhook: AuditWebhook::Reporter,
             audit_file_source: false,
+            audit_config: false,
             truncate_audit_at: None,
             number_wait: Duration::from_secs(300),
             apiserver_flags: Vec::new(),

@@ -521,6 +521,7 @@ fn gke_entries_are_linked_with_live_ones_and_a_second_import_changes_nothing() {
             "{shown}"
         );
         assert!(shown.contains("same-request"), "{shown}");
+        assert!(shown.contains("both carry the same testimony"), "{shown}");
         court.verified().await?;
         court.stop();
         Ok(())

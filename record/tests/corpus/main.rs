@@ -63,3 +63,13 @@ fn the_corpus_of_reports_holds() {
 fn the_corpus_of_kyverno_events_holds() {
     run("kyverno_event", parsers::kyverno_event);
 }
+
+#[test]
+fn the_corpus_of_imported_records_holds() {
+    run("import_record", parsers::import_record);
+}
+
+#[test]
+fn the_corpus_of_imported_files_holds() {
+    run("import_split", parsers::import_split);
+}

@@ -3,6 +3,9 @@
 
 use docket_record::attribution::{Law, attribute};
 use docket_record::audit::{AuditEvent, Cut, Status, glance, split_list};
+use docket_record::denial::DenialId;
+use docket_record::import::split::Splitter;
+use docket_record::import::{Format, Read, read};
 use docket_record::kyverno_event::{self, CONTROLLER, Named, REASON};
 use docket_record::policies::{Policy, PolicyList, Target};
 use docket_record::redact::{Rules, clean_text};
@@ -28,6 +31,58 @@ pub fn audit_list(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// A record of an export: what is read is one event, whatever the format asked for, and
+/// the same the second time; a derived one has an id that no raw event has.
+pub fn import_record(bytes: &[u8]) {
+    let Ok(found) = read(bytes, None) else {
+        return;
+    };
+    match &found {
+        Read::Raw(shape, event) => {
+            assert!(read(bytes, Some(shape.format())).is_ok());
+            let again = read(event.as_bytes(), Some(Format::Kubernetes));
+            // A message may end in the line break of the log that it came from.
+            let same = |read| matches!(read, Read::Raw(_, same) if same.trim() == event.trim());
+            assert!(again.is_ok_and(same));
+        }
+        Read::Derived(shape, event) => {
+            assert!(read(bytes, Some(shape.format())).is_ok());
+            let derived = event.derived.expect("it says what it was made from");
+            assert_eq!(derived.shape, shape.name());
+            let mut raw = event.clone();
+            raw.derived = None;
+            assert_ne!(DenialId::of(event, "c"), DenialId::of(&raw, "c"));
+            assert!(event.audit_id.text.len() <= Cut::LIMIT);
+        }
+        Read::Other => {}
+    }
+    assert_eq!(read(bytes, None).ok(), Some(found));
+}
+
+/// A file of records: its pieces do not depend on how it comes, and no more is given than
+/// was pushed.
+pub fn import_split(bytes: &[u8]) {
+    let split = |step: usize| {
+        let mut splitter = Splitter::new();
+        let mut pieces = Vec::new();
+        for part in bytes.chunks(step) {
+            splitter.push(part);
+            while let Some(piece) = splitter.next_piece() {
+                pieces.push(piece);
+            }
+        }
+        splitter.finish();
+        while let Some(piece) = splitter.next_piece() {
+            pieces.push(piece);
+        }
+        pieces
+    };
+    let whole = split(bytes.len().max(1));
+    assert_eq!(split(7), whole);
+    let given: usize = whole.iter().map(|piece| piece.bytes.len()).sum();
+    assert!(given <= bytes.len());
 }
 
 /// An annotation: nothing that we did not sign holds.

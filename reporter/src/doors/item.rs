@@ -126,6 +126,11 @@ struct Amendment {
     /// Of `evidence`: the exception that a report names.
     #[serde(skip_serializing)]
     exception: Option<Excepted>,
+    /// Id of another record of the same request.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    other: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
 }
 
 impl Amendment {

@@ -9,6 +9,7 @@ use crate::{manifests, paths, pki, process};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The name under which the API server shows itself to the hooks. Not the audit source's:
@@ -40,6 +41,9 @@ pub(super) fn prepare(plane: &ControlPlane) -> Result<()> {
     plane.keep_token(users::ADMIN, token);
     process::write_private(&run.join("tokens.csv"), csv)?;
 
+    if plane.options.audit_config {
+        return printed_configuration(plane);
+    }
     let hooks = format!("127.0.0.1:{}", plane.ports.webhook);
     let client = docket.client(ADMISSION_CLIENT, ADMISSION_CLIENT, None)?;
     files::admission_configuration(&run.join("admission.json"), &hooks, &client)?;
@@ -55,6 +59,69 @@ pub(super) fn prepare(plane: &ControlPlane) -> Result<()> {
         &docket.certificate(),
         &[(AUDIT_SOURCE, Credential::Certificate(client))],
     )
+}
+
+/// Where `docket audit-config` writes.
+fn printed(plane: &ControlPlane) -> PathBuf {
+    plane.run.join("audit-config")
+}
+
+/// What an operator of a kubeadm cluster does: let the files be written, put the
+/// certificates beside them.
+fn printed_configuration(plane: &ControlPlane) -> Result<()> {
+    let dir = printed(plane);
+    let log = plane.audit_log();
+    let mut command = Command::new(plane.program("docket"));
+    command
+        .args(["audit-config", "kubeadm", "--audit-url", &plane.audit_url()])
+        .args(["--webhook", &format!("127.0.0.1:{}", plane.ports.webhook)])
+        .arg("--dir")
+        .arg(&dir)
+        .arg("--log-dir")
+        .arg(log.parent().context("the audit log has no directory")?)
+        .arg("--write")
+        .arg(&dir);
+    let output = command.output().context("run docket audit-config")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "docket audit-config: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let docket = &plane.authorities.docket;
+    let put = |from: &Path, name: &str| {
+        let text = std::fs::read(from).with_context(|| format!("read {}", from.display()))?;
+        process::write_private(&dir.join(name), text)
+    };
+    put(&docket.certificate(), "docket-ca.crt")?;
+    for (file, user) in [
+        ("audit-client", AUDIT_SOURCE),
+        ("hooks-client", ADMISSION_CLIENT),
+    ] {
+        let identity = docket.client(file, user, None)?;
+        put(&identity.certificate, &format!("{file}.crt"))?;
+        put(&identity.key, &format!("{file}.key"))?;
+    }
+    Ok(())
+}
+
+/// The flags in the printed ClusterConfiguration.
+fn printed_flags(plane: &ControlPlane) -> Result<Vec<String>> {
+    let config = manifests::read(&printed(plane).join("kubeadm-config.yaml"))?;
+    let arguments = config
+        .first()
+        .and_then(|config| config["apiServer"]["extraArgs"].as_array())
+        .context("the printed configuration has no arguments")?;
+    let flag = |one: &Value| {
+        Some(format!(
+            "--{}={}",
+            one["name"].as_str()?,
+            one["value"].as_str()?
+        ))
+    };
+    arguments
+        .iter()
+        .map(|one| flag(one).context("an argument without name or value"))
+        .collect()
 }
 
 /// kube-apiserver with etcd in it.
@@ -112,14 +179,16 @@ pub(super) fn apiserver(plane: &ControlPlane) -> Result<Command> {
         "proxy-client-key-file",
         &pki.join("front-proxy-client.key").display(),
     );
-    flag(
-        "admission-control-config-file",
-        &run.join("admission.json").display(),
-    );
-    flag("audit-policy-file", &policy.display());
-    flag("audit-log-path", &plane.audit_log().display());
-    flag("audit-log-maxsize", &100);
-    if options.audit_webhook != AuditWebhook::Off {
+    if !options.audit_config {
+        flag(
+            "admission-control-config-file",
+            &run.join("admission.json").display(),
+        );
+        flag("audit-policy-file", &policy.display());
+        flag("audit-log-path", &plane.audit_log().display());
+        flag("audit-log-maxsize", &100);
+    }
+    if !options.audit_config && options.audit_webhook != AuditWebhook::Off {
         flag(
             "audit-webhook-config-file",
             &run.join("audit.kubeconfig").display(),
@@ -130,6 +199,9 @@ pub(super) fn apiserver(plane: &ControlPlane) -> Result<Command> {
     if let Some(size) = options.truncate_audit_at {
         flag("audit-webhook-truncate-enabled", &true);
         flag("audit-webhook-truncate-max-event-size", &size);
+    }
+    if options.audit_config {
+        command.args(printed_flags(plane)?);
     }
     command.args(&options.apiserver_flags);
     Ok(command)

@@ -9,6 +9,7 @@ mod control_plane;
 mod deniers;
 mod first_run;
 mod forgery;
+mod import;
 mod outages;
 mod readers;
 mod shapes;
