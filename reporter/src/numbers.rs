@@ -139,9 +139,10 @@ impl Seen {
         if number < floor {
             return Arrived::Below;
         }
-        // What the witness itself told of is waited for, whoever brings it.
-        let told = self.marks.iter().filter(|mark| mark.last >= number);
-        let noticed = told.map(|mark| mark.at).min().unwrap_or(UNHEARD);
+        // What the witness itself told of is waited for, whoever brings what lies behind it.
+        let behind = self.runs.last().is_none_or(|run| run.last < number);
+        let told = self.marks.iter().filter(|_| behind).map(|mark| mark.at);
+        let noticed = told.min().unwrap_or(UNHEARD);
         if self.runs.len() >= MAX_RUNS && !self.touches(number) {
             // Not remembered: a second time it looks new, which harms nothing.
             return Arrived::New;
@@ -157,13 +158,19 @@ impl Seen {
             .is_some_and(|run| run.first <= number + 1)
     }
 
-    /// The process itself has got to `number`: what is missing below it is missed.
-    fn heard(&mut self, number: u64, now: Timestamp) {
-        for run in self.runs.iter_mut().rev() {
-            if run.noticed == UNHEARD && run.first <= number {
+    /// The process itself has got to `number`: holes that begin below it are missed. True
+    /// if that is news of one.
+    fn heard(&mut self, number: u64, now: Timestamp) -> bool {
+        let mut expected = self.floor.unwrap_or(1);
+        let mut news = false;
+        for run in &mut self.runs {
+            if run.noticed == UNHEARD && expected < run.first && expected <= number {
                 run.noticed = now.as_millisecond();
+                news = true;
             }
+            expected = run.last + 1;
         }
+        news
     }
 
     fn take(&mut self, number: u64, sworn: Timestamp, noticed: i64) -> Arrived {
@@ -193,7 +200,8 @@ impl Seen {
             }
             (false, false) => {
                 // Inside a known hole both halves are as old as the hole was.
-                let noticed = self.runs.get(next).map_or(noticed, |right| right.noticed);
+                let right = self.runs.get(next).map_or(noticed, |right| right.noticed);
+                let noticed = noticed.min(right);
                 let run = Run {
                     first: number,
                     last: number,
@@ -239,15 +247,15 @@ impl Seen {
 
     /// The witness says that it has given `last` so far. True if that is news.
     pub fn mark(&mut self, last: u64, now: Timestamp) -> bool {
+        let news = self.heard(last, now);
         let end = self.runs.last().map_or(0, |run| run.last);
         if last == 0 || last <= end || self.marks.iter().any(|mark| mark.last >= last) {
-            return false;
+            return news;
         }
         if self.marks.len() >= MAX_MARKS {
             // Keep the oldest ones: they fall due first.
             self.marks.pop();
         }
-        self.heard(last, now);
         self.marks.push(Mark {
             last,
             at: now.as_millisecond(),

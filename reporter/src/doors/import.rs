@@ -28,7 +28,7 @@ use bytes::Bytes;
 use docket_record::import::Format;
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ use tokio::sync::Semaphore;
 
 /// Chunks in memory at a time.
 const AT_ONCE: usize = 2;
+/// Witnesses are asked for the exhibits of denials that are younger; what they hold in
+/// memory reaches back minutes, not days.
+const HELD: SignedDuration = SignedDuration::from_hours(1);
 /// For one chunk to arrive.
 const BODY: Duration = Duration::from_secs(60);
 /// Longest body; one record may be as long.
@@ -116,9 +119,17 @@ async fn take(
     let body = receive(body).await?;
     let (court, importer) = (Arc::clone(&import.court), importer.to_owned());
     let read = move || court.import(&body, format, &importer, Timestamp::now());
-    let (arrival, report) = tokio::task::spawn_blocking(read)
+    let (mut arrival, report) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Refusal::unavailable("the chunk could not be read", &error))?;
+    let now = Timestamp::now();
+    if arrival
+        .findings
+        .iter()
+        .any(|one| now.duration_since(one.time) < HELD)
+    {
+        import.court.exhibits(&mut arrival).await;
+    }
     match import.writer.commit_counting(arrival).await {
         Ok(new) => {
             import.metrics.batch(SOURCE, "committed");

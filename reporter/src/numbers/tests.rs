@@ -117,6 +117,49 @@ fn burnt_numbers_do_not_grow_the_set_without_end() {
 
 proptest! {
     #[test]
+    fn an_import_hides_no_hole_and_makes_none_by_itself(
+        // A number, and whether it comes live, by import, or is told of.
+        order in proptest::collection::vec((1_u64..40, 0..3_u8), 1..60),
+    ) {
+        let mut seen = Seen::from_one();
+        let (mut came, mut heard) = (BTreeSet::new(), 0);
+        for &(number, how) in &order {
+            let arrived = match how {
+                0 => seen.insert(number, at(number.cast_signed()), at(0)),
+                1 => seen.import(number, at(number.cast_signed())),
+                _ => {
+                    seen.mark(number, at(0));
+                    heard = heard.max(number);
+                    continue;
+                }
+            };
+            let first = came.insert(number);
+            prop_assert_eq!(arrived, if first { Arrived::New } else { Arrived::Again });
+            if how == 0 {
+                heard = heard.max(number);
+            }
+        }
+        let missing = seen.missing();
+        let bytes = serde_json::to_vec(&seen).unwrap();
+        let mut seen: Seen = serde_json::from_slice(&bytes).unwrap();
+        let declared = numbers(&declare(&mut seen, at(300)));
+        let end = heard.max(came.last().copied().unwrap_or(0));
+        let absent = |n: &u64| !came.contains(n);
+        let must: BTreeSet<u64> = (1..=heard).filter(absent).collect();
+        let may: BTreeSet<u64> = (1..=end).filter(absent).collect();
+        prop_assert!(must.is_subset(&declared), "{:?} lacks some of {:?}", declared, must);
+        prop_assert!(declared.is_subset(&may), "{:?}", declared);
+        prop_assert!(heard > 0 || declared.is_empty(), "{:?}", declared);
+        prop_assert!(missing <= declared.len() as u64);
+        prop_assert!(!seen.waiting() && declare(&mut seen, at(9999)).is_empty());
+        // What is declared is closed by imports as by anything else.
+        for &number in &declared {
+            let late = matches!(seen.import(number, at(0)), Arrived::Late { .. });
+            prop_assert!(late, "{number} was declared");
+        }
+    }
+
+    #[test]
     fn exactly_the_missing_numbers_become_gaps_and_late_ones_close_them(
         order in proptest::collection::vec(1_u64..60, 1..120),
         polls in proptest::collection::vec((0_usize..120, 1_u64..70), 0..6),

@@ -1,8 +1,8 @@
 //! What people bring from files: records, one a line, in any shape that
 //! [`docket_record::import`] knows.
 //!
-//! Raw events go the way that every source's events go. Nothing is asked of witnesses:
-//! what they remember is a minute old at most.
+//! Raw events go the way that every source's events go. Witnesses are not asked about
+//! collections: what they remember of those is a minute old at most.
 
 use super::{Court, WHICH_NOT_KNOWN, aside, json_error};
 use crate::gaps::Cause;

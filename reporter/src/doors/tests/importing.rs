@@ -198,27 +198,31 @@ async fn what_is_wrong_with_a_request_is_said() {
 #[tokio::test]
 async fn more_imports_at_once_are_told_to_come_back() {
     let world = World::new();
-    let (held, body) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::io::Error>>(1);
-    let stuck = Body::from_stream(futures::stream::unfold(body, |mut body| async move {
-        body.recv().await.map(|next| (next, body))
-    }));
-    let (other, waiting) = tokio::sync::oneshot::channel::<()>();
-    let also = Body::from_stream(futures::stream::once(async move {
-        let _ = waiting.await;
-        Ok::<_, std::io::Error>(bytes::Bytes::new())
-    }));
-    let first = world.post("admin", "/import", stuck);
-    let second = world.post("admin", "/import", also);
-    let third = async {
-        loop {
-            let (status, _) = world.post("admin", "/import", Body::empty()).await;
-            if status == 503 {
-                drop((held, other));
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+    let (began, mut begun) = tokio::sync::mpsc::channel(2);
+    let (release, released) = tokio::sync::watch::channel(false);
+    // A body is read only once its request has a place.
+    let slow = || {
+        let (began, mut released) = (began.clone(), released.clone());
+        Body::from_stream(futures::stream::once(async move {
+            let _ = began.send(()).await;
+            let _ = released.wait_for(|released| *released).await;
+            Ok::<_, std::io::Error>(bytes::Bytes::new())
+        }))
     };
-    let ((first, _), (second, _), ()) = tokio::join!(first, second, third);
-    assert_eq!((first.as_u16(), second.as_u16()), (200, 200));
+    let first = world.post("admin", "/import", slow());
+    let second = world.post("admin", "/import", slow());
+    let third = async {
+        begun.recv().await.unwrap();
+        begun.recv().await.unwrap();
+        let answer = world.post("admin", "/import", Body::empty()).await;
+        release.send_replace(true);
+        answer
+    };
+    let ((first, _), (second, _), (third, _)) = tokio::join!(first, second, third);
+    assert_eq!(
+        (first.as_u16(), second.as_u16(), third.as_u16()),
+        (200, 200, 503)
+    );
+    let (after, _) = world.post("admin", "/import", Body::empty()).await;
+    assert_eq!(after, 200, "the places are free again");
 }
