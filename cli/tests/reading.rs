@@ -390,3 +390,32 @@ async fn each_command_helps_with_examples() {
         assert!(!help.contains(support::TOKEN), "a token is never shown");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_denied_too_is_shown_and_counted_and_what_is_not_known_is_said() {
+    let mut world = World::new().await;
+    world.denials(0..2);
+    world.add(Class::Amendment, &json!({"id": "w", "time": "2026-10-05T12:10:00Z", "amends": id(0),
+        "kind": "other-denier", "attribution": {"enforcer": "kyverno", "policyKind": "ClusterPolicy",
+        "policy": "signing", "rule": "has-secret", "result": "fail", "grade": "exact",
+        "source": "kyvernoEvent"}}), Some(&json!({"message": "Name a secret."})));
+    world.add(
+        Class::Amendment,
+        &json!({"id": "t", "time": "2026-10-05T12:11:00Z", "amends": id(1),
+        "kind": "others-through", "state": "not-known"}),
+        None,
+    );
+    let page = world.run(&["show", &id(0)]).ok();
+    assert!(
+        page.contains("Also denied signing, rule has-secret (ClusterPolicy)"),
+        "{page}"
+    );
+    assert!(!page.contains("not known"), "{page}");
+    let page = world.run(&["show", &id(1)]).ok();
+    assert!(
+        page.contains("whether others denied too is not known: what is named"),
+        "{page}"
+    );
+    let table = world.run(&["list"]).ok();
+    assert!(table.contains("require-pr-description +1"), "{table}");
+}
