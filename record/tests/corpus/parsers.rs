@@ -7,7 +7,7 @@ use docket_record::denial::DenialId;
 use docket_record::import::split::Splitter;
 use docket_record::import::{Format, Read, read};
 use docket_record::kyverno_event::{self, CONTROLLER, Named, REASON};
-use docket_record::policies::{Policy, PolicyList, Target};
+use docket_record::policies::{Policy, PolicyList, Rule, Target};
 use docket_record::redact::{Rules, clean_text};
 use docket_record::report::{MESSAGE_LIMIT, MOST_RESULTS, Report};
 use docket_record::review::{Review, answer, find_uid};
@@ -133,8 +133,22 @@ pub fn attribution(bytes: &[u8]) {
         covers: vec![("*".into(), "*".into())],
         ..Policy::default()
     };
+    let rule = |name: &str| Rule {
+        name: name.into(),
+        enforces: true,
+        covers: vec![("*".into(), "*".into())],
+    };
+    let legacy = Policy {
+        kind: "ClusterPolicy".into(),
+        rules: vec![rule("r"), rule("s")],
+        ..policy("p")
+    };
+    let mutating = Policy {
+        kind: "MutatingPolicy".into(),
+        ..policy("m")
+    };
     let policies = PolicyList {
-        policies: vec![policy("a"), policy("b")],
+        policies: vec![policy("a"), policy("b"), legacy, mutating],
         synced: true,
         ..PolicyList::default()
     };

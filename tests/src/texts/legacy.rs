@@ -75,13 +75,6 @@ pub(super) fn forms() -> Vec<Form> {
             "t",
         ),
         one(
-            "cpol-foreach",
-            json!({"message": "No list may hold no.", "foreach": [
-            {"list": "request.object.spec.labels", "deny": {"conditions": {"any": [
-                {"key": "{{ element }}", "operator": "Equals", "value": "no"}]}}}]}),
-            "t",
-        ),
-        one(
             "cpol-cel",
             json!({"cel": {"expressions": [
             {"expression": "object.spec.title == 'ok'", "message": "The title must be ok."}]}}),
