@@ -1,4 +1,4 @@
-//! What real parts said, of both lines of Kyverno, through the readers: every recorded
+//! What real parts said, through the readers: every recorded
 //! refusal against who it is owed to. `make texts` records; `docs/denial-texts.md` is the
 //! table for people.
 
@@ -7,7 +7,8 @@ mod expected;
 use docket_record::audit::AuditEvent;
 use docket_record::denial::{Grade, Verdict};
 use docket_record::examine::{Bench, Config, Outcome, examine};
-use docket_record::policies::{Policy, PolicyList};
+use docket_record::law::{LawBook, Object};
+use docket_record::policies::PolicyList;
 use docket_record::testimony::Keys;
 use expected::{Expected, FORMS, Part};
 use jiff::SignedDuration;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const LINES: [&str; 1] = ["1.19"];
 
@@ -33,22 +35,13 @@ fn lines_of(line: &str, file: &str) -> Vec<Value> {
         .collect()
 }
 
-fn law(line: &str) -> PolicyList {
-    let (bindings, policies): (Vec<Value>, Vec<Value>) = lines_of(line, "policies.jsonl")
-        .into_iter()
-        .partition(|object| {
-            object["kind"]
-                .as_str()
-                .is_some_and(|kind| kind.ends_with("Binding"))
-        });
-    let mut list = PolicyList {
-        policies: policies.iter().filter_map(Policy::from_object).collect(),
-        synced: true,
-        ..PolicyList::default()
-    };
-    assert_eq!(list.policies.len(), policies.len(), "every policy is read");
-    list.bind(&bindings);
-    list
+fn law(line: &str) -> Arc<PolicyList> {
+    let objects = lines_of(line, "policies.jsonl").into_iter().map(|value| {
+        let object = Object::read(&value).unwrap_or_else(|| panic!("{value} is not read"));
+        let id = object.place.name.clone();
+        (object, id)
+    });
+    LawBook::always(objects).now()
 }
 
 /// What the event's record says: verdict, and each part with its message.
@@ -146,7 +139,7 @@ fn holds(expected: &Expected, line: &str, found: &Found) -> bool {
 }
 
 #[test]
-fn both_lines_hold_every_form_that_is_expected() {
+fn the_recording_holds_every_form_that_is_expected() {
     for line in LINES {
         let events = lines_of(line, "events.jsonl");
         let recorded: BTreeSet<&str> = events
