@@ -84,6 +84,7 @@ the policy only reports; `enforce: fail`, it exists and would be refused today."
 
 const SHOW_EXAMPLES: &str = "Examples:
   docket show k3j5zq2a          by the beginning of its id, as `docket list` prints it
+  docket show k3j5zq2a --exhibit   with all that was kept of the object
   docket show k3j5zq2a -o json";
 
 const GAPS_EXAMPLES: &str = "Examples:
@@ -309,6 +310,9 @@ pub struct Violations {
 pub struct Show {
     /// Id, or its beginning
     pub id: String,
+    /// The whole redacted object, not only its first lines (needs `get denials/evidence`)
+    #[arg(long)]
+    pub exhibit: bool,
     /// table or json
     #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
     pub output: Output,

@@ -145,6 +145,18 @@ impl Client {
         }
     }
 
+    /// A 200's body as JSON; `None` for what is not there, or not the caller's to read.
+    pub async fn json_if_any(&self, path: &str) -> Result<Option<Value>, Failure> {
+        let (status, body) = self.ask(path).await?;
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(None),
+            StatusCode::OK => serde_json::from_slice(&body)
+                .map(Some)
+                .map_err(could_not("the server's answer is not JSON")),
+            status => Err(self.refused(status, &body)),
+        }
+    }
+
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
         self.call(Method::GET, path, Bytes::new()).await
     }

@@ -26,6 +26,7 @@ mod store;
 mod table;
 mod text;
 mod violations;
+mod yaml;
 
 use clap::Parser as _;
 use std::process::ExitCode;

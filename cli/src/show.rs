@@ -6,11 +6,14 @@ use crate::failure::Failure;
 use crate::list::{moment, object};
 use crate::screen::{Screen, Style, print};
 use crate::text::{json, lines, plain, wrap};
+use crate::yaml::yaml;
 use jiff::Timestamp;
 use serde_json::Value;
 
 /// Width of the left column.
 const LABEL: usize = 12;
+/// Lines of an exhibit, unless all are asked for.
+const FIRST_LINES: usize = 24;
 /// Lines are no longer than this, on however wide a terminal.
 const READABLE: usize = 100;
 
@@ -22,13 +25,36 @@ pub async fn run(server: &Server, show: Show) -> Result<(), Failure> {
             "an id, or at least its first 6 characters, is needed; `docket list` prints 8".into(),
         ));
     }
-    let item = client
+    let mut item = client
         .json(&format!("/api/policy-denials/{}", encode(&id)))
         .await?;
+    let path = format!(
+        "/api/policy-denials/{}/exhibit",
+        encode(item["id"].as_str().unwrap_or(&id))
+    );
     match show.output {
-        Output::Json => print(&json(&item)),
+        Output::Json => {
+            if show.exhibit {
+                item["exhibit"] = client.json(&path).await?;
+            }
+            print(&json(&item));
+        }
         Output::Table | Output::Wide => {
-            print(&Page::new(Screen::now()).fill(&item, Timestamp::now()))
+            let exhibit = if show.exhibit {
+                Some(client.json(&path).await?)
+            } else {
+                client.json_if_any(&path).await?
+            };
+            let mut page = Page::new(Screen::now()).fill(&item, Timestamp::now());
+            if let Some(exhibit) = exhibit {
+                let longest = if show.exhibit {
+                    usize::MAX
+                } else {
+                    FIRST_LINES
+                };
+                page.push_str(&Page::new(Screen::now()).exhibit(&exhibit, longest));
+            }
+            print(&page);
         }
     }
     Ok(())
@@ -316,6 +342,13 @@ impl Page {
             _ => String::new(),
         };
         self.line("Evidence", Style::Plain, &format!("{testimony}{passes}"));
+        if item["unmasked"] == true {
+            self.line(
+                "",
+                Style::Yellow,
+                "unmasked: the texts stand as they came and may repeat secret values",
+            );
+        }
         let recorded = moment(&text(&item["recordedAt"]));
         let source = text(&item["source"]);
         let from = if source.is_empty() {
@@ -324,6 +357,35 @@ impl Page {
             format!(" from source {source}")
         };
         self.line("", Style::Plain, &format!("recorded {recorded}{from}"));
+    }
+
+    /// The redacted object, and what was left out of it.
+    fn exhibit(mut self, exhibit: &Value, longest: usize) -> String {
+        self.out.push('\n');
+        let yaml = yaml(&exhibit["object"]);
+        let mut label = "Exhibit";
+        for line in yaml.iter().take(longest) {
+            self.out
+                .push_str(&self.screen.paint(Style::Dim, &format!("{label:LABEL$}")));
+            self.out.push_str(line);
+            self.out.push('\n');
+            label = "";
+        }
+        if yaml.len() > longest {
+            let more = yaml.len() - longest;
+            self.line("", Style::Dim, &format!("… {more} more lines: --exhibit"));
+        }
+        let cut: Vec<String> = exhibit["cut"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect();
+        if !cut.is_empty() {
+            let said = format!("too long to keep whole; left out: {}", cut.join(", "));
+            self.line("", Style::Dim, &said);
+        }
+        self.out
     }
 
     /// Other people's words: their line breaks are kept.

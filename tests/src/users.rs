@@ -56,6 +56,7 @@ pub const USERS: [User; 5] = [
 
 const DEVELOPER: &str = "krate-developer";
 const READ_DENIALS: &str = "docket-denials-reader";
+const READ_EVIDENCE: &str = "docket-evidence-reader";
 
 /// Roles and bindings. The roles for reading denials are those of `deploy/rbac.yaml`.
 pub fn rbac() -> Vec<Value> {
@@ -104,6 +105,12 @@ pub fn rbac() -> Vec<Value> {
             &[account(console_namespace, console)],
         ),
         binding("docket-auditor", None, READ_DENIALS, &[person(AUDITOR)]),
+        binding(
+            "docket-auditor-evidence",
+            None,
+            READ_EVIDENCE,
+            &[person(AUDITOR)],
+        ),
         binding(
             "docket-platform-engineers",
             None,

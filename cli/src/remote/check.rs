@@ -164,7 +164,8 @@ impl Check {
         leaves: &[Option<Leaf>],
     ) -> Result<BTreeMap<u64, Told>, Failure> {
         let mut told = BTreeMap::new();
-        let (mut from, mut seen, mut compared, mut absent) = (0, 0_u64, 0_u64, 0_u64);
+        let (mut from, mut seen) = (0, 0_u64);
+        let (mut compared, mut absent, mut withheld) = (0_u64, 0_u64, 0_u64);
         let before = self.findings;
         while from < leaves.len() as u64 {
             let page = client
@@ -187,6 +188,7 @@ impl Check {
                 };
                 let Some(leaf) = leaf else { continue };
                 seen += 1;
+                let is_withheld = |part| served.withheld.iter().any(|kept| kept == name(part));
                 for (part, served) in [
                     (Part::Public, &served.public),
                     (Part::Personal, &served.personal),
@@ -195,6 +197,7 @@ impl Check {
                     let committed = *leaf.commitment(part);
                     match served {
                         None if committed == NO_PART => {}
+                        None if is_withheld(part) => withheld += 1,
                         None => absent += 1,
                         Some(served) if served.commitment(part) == Some(committed) => compared += 1,
                         Some(_) => self.find(format!(
@@ -221,10 +224,15 @@ impl Check {
             } else {
                 format!(", {} erased", count(absent, "was", "were"))
             };
+            let withheld = if withheld == 0 {
+                String::new()
+            } else {
+                format!(", {} not yours to read", count(withheld, "is", "are"))
+            };
             self.say(
                 "parts",
                 format!(
-                    "{seen} of {} yours to read; {} fit their commitments{erased}",
+                    "{seen} of {} yours to read; {} fit their commitments{erased}{withheld}",
                     entries(leaves.len() as u64),
                     count(compared, "part", "parts")
                 ),

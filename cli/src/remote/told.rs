@@ -20,6 +20,9 @@ pub(super) struct Served {
     pub(super) public: Option<ServedPart>,
     pub(super) personal: Option<ServedPart>,
     pub(super) exhibit: Option<ServedPart>,
+    /// Parts that are there and not the caller's to see.
+    #[serde(default)]
+    pub(super) withheld: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -73,3 +73,13 @@ fn the_corpus_of_imported_records_holds() {
 fn the_corpus_of_imported_files_holds() {
     run("import_split", parsers::import_split);
 }
+
+#[test]
+fn the_corpus_of_calls_for_exhibits_holds() {
+    run("exhibit_call", parsers::exhibit_call);
+}
+
+#[test]
+fn the_corpus_of_objects_and_texts_to_mask_holds() {
+    run("mask", parsers::mask);
+}

@@ -4,6 +4,7 @@
 use docket_record::attribution::{Law, attribute};
 use docket_record::audit::{AuditEvent, Cut, Status, glance, split_list};
 use docket_record::denial::DenialId;
+use docket_record::exhibit::{self, LONGEST_EXHIBIT, QUESTIONS, Question, Questions, TEXTS};
 use docket_record::import::split::Splitter;
 use docket_record::import::{Format, Read, read};
 use docket_record::kyverno_event::{self, CONTROLLER, Named, REASON};
@@ -250,5 +251,53 @@ pub fn kyverno_event(bytes: &[u8]) {
         assert!(read.is_some_and(|read| read.blocked));
         let exact = seen.attribution.grade == Some(docket_record::denial::Grade::Exact);
         assert_eq!(exact, seen.attribution.doubt.is_empty());
+    }
+}
+
+/// A call for exhibits: what is read is within its bounds, and is written as it was read.
+pub fn exhibit_call(bytes: &[u8]) {
+    let Ok(call) = Questions::parse(bytes) else {
+        return;
+    };
+    assert!(call.questions.len() <= QUESTIONS);
+    assert!(call.questions.iter().all(|one| one.texts.len() <= TEXTS));
+    let written = serde_json::to_vec(&call).expect("texts and flags");
+    assert_eq!(Questions::parse(&written).expect("what was written"), call);
+}
+
+/// An object, a NUL, a text: the exhibit is within its bounds, the masked text too, and no
+/// value that the object's token names is left in it.
+pub fn mask(bytes: &[u8]) {
+    let (object, text) = match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, bytes),
+    };
+    let text = String::from_utf8_lossy(text).into_owned();
+    let question = Question {
+        texts: vec![text.clone()],
+        ..Question::default()
+    };
+    let keys = Keys::from_entries([("k1", "5a".repeat(32))]).expect("a key in the form");
+    let digester = keys.digester(None, "fuzz", "n");
+    let held = exhibit::answer(
+        &question,
+        object,
+        None,
+        &Rules::default(),
+        digester.as_ref(),
+    );
+    if let Some(exhibit) = &held.exhibit {
+        assert!(exhibit.get().len() <= LONGEST_EXHIBIT);
+    }
+    let masked = held.texts[0].as_ref().unwrap_or(&text);
+    assert!(masked.len() <= text.len() + 256 * 16);
+    let read: Option<serde_json::Value> = serde_json::from_slice(object).ok();
+    let token = read
+        .as_ref()
+        .and_then(|object| object["spec"]["token"].as_str());
+    // What counts of it: see the limits of the masker.
+    let counts = |c: char| c.is_alphanumeric();
+    if let Some(token) = token.filter(|token| token.len() > 5 && token.chars().all(counts)) {
+        assert!(!masked.contains(token) || "[redacted:][masked]".contains(token));
     }
 }

@@ -60,6 +60,8 @@ type Digest = [u8; 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Verb {
     Get,
+    /// Read what stands behind them: exhibits.
+    GetEvidence,
     /// Put them on record: imports.
     Create,
 }
@@ -67,8 +69,15 @@ enum Verb {
 impl Verb {
     const fn name(self) -> &'static str {
         match self {
-            Verb::Get => "get",
+            Verb::Get | Verb::GetEvidence => "get",
             Verb::Create => "create",
+        }
+    }
+
+    const fn subresource(self) -> Option<&'static str> {
+        match self {
+            Verb::GetEvidence => Some("evidence"),
+            Verb::Get | Verb::Create => None,
         }
     }
 }
@@ -259,6 +268,16 @@ impl Gate {
             .await
     }
 
+    /// May the caller read the evidence behind a denial of this namespace (empty: of none)?
+    pub(super) async fn sees_evidence(
+        &self,
+        caller: &Caller,
+        namespace: &str,
+    ) -> Result<bool, Refusal> {
+        let namespace = Some(namespace).filter(|name| !name.is_empty());
+        self.allowed(caller, Verb::GetEvidence, namespace).await
+    }
+
     async fn may(&self, caller: &Caller, namespace: Option<&str>) -> Result<bool, Refusal> {
         self.allowed(caller, Verb::Get, namespace).await
     }
@@ -360,6 +379,7 @@ async fn ask(
                 version: Some("*".into()),
                 resource: Some("denials".into()),
                 verb: Some(verb.name().into()),
+                subresource: verb.subresource().map(str::to_owned),
                 namespace: namespace.map(str::to_owned),
                 ..ResourceAttributes::default()
             }),

@@ -61,6 +61,7 @@ pub struct Item {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exceptions: Vec<Excepted>,
     context: Context,
+    unmasked: bool,
     notes: Vec<String>,
     amendments: Vec<Amendment>,
     /// What happened next; null: nothing that is known.
@@ -381,6 +382,7 @@ impl Item {
             passes: public.passes,
             source: public.source,
             context,
+            unmasked: public.unmasked,
             notes: public.notes,
             amendments: Vec::new(),
             outcome: None,

@@ -123,6 +123,8 @@ pub struct Parts {
     pub position: u64,
     /// Which class.
     pub class: Class,
+    /// Where it happened; empty for what belongs to no namespace.
+    pub namespace: String,
     /// Bytes and salts.
     pub parts: Vec<SaltedPart>,
 }
@@ -366,6 +368,7 @@ impl Records {
                     found.push(Parts {
                         position: row.position,
                         class: row.class,
+                        namespace: namespace(row).unwrap_or_default(),
                         parts,
                     });
                 }
@@ -470,23 +473,27 @@ fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
     !ends_before && !begins_after
 }
 
-/// The namespace of an entry that belongs to one. Other classes (gaps, amendments,
-/// laws) name processes, files or other people's records: cluster scope only.
+/// Denials and passes are read in their namespace. Other classes (gaps, amendments, laws)
+/// name processes, files or other people's records: cluster scope only.
 fn readable(scope: &Scope, row: &Row) -> bool {
+    match row.class {
+        Class::Denial | Class::Pass | Class::Outcome => match namespace(row) {
+            Some(namespace) => scope.covers(&namespace),
+            None => *scope == Scope::All,
+        },
+        _ => *scope == Scope::All,
+    }
+}
+
+/// Where an entry belongs, as its public part says.
+fn namespace(row: &Row) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Place {
         #[serde(default)]
         namespace: String,
     }
-    match row.class {
-        Class::Denial | Class::Pass | Class::Outcome => {
-            match serde_json::from_slice::<Place>(&row.public) {
-                Ok(place) => scope.covers(&place.namespace),
-                Err(_) => *scope == Scope::All,
-            }
-        }
-        _ => *scope == Scope::All,
-    }
+    let place: Place = serde_json::from_slice(&row.public).ok()?;
+    Some(place.namespace)
 }
 
 /// Read-only connections, opened when first needed and thrown away after an error.

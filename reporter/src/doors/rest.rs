@@ -18,7 +18,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
-use denials::{list, one, org_list, org_one};
+use denials::{exhibit, list, one, org_list, org_one};
 use docket_ledger::query::{Filter, Page, Row};
 use gaps::gaps;
 use outcomes::outcomes;
@@ -36,6 +36,7 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/policy-denials", get(list))
         .route("/api/policy-denials/summary", get(summary))
         .route("/api/policy-denials/{id}", get(one))
+        .route("/api/policy-denials/{id}/exhibit", get(exhibit))
         .route("/api/orgs/{org}/policy-denials", get(org_list))
         .route("/api/orgs/{org}/policy-denials/summary", get(org_summary))
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))

@@ -5,7 +5,7 @@
 
 use super::Court;
 use crate::intake::Arrival;
-use docket_record::denial::{Record, Verdict};
+use docket_record::denial::Record;
 use docket_record::examine::{Finding, Outcome, Sworn};
 use docket_record::exhibit::{Answer, Held, LONGEST_EXHIBIT, Missing, Question, TEXTS};
 use docket_record::testimony::{FINAL, WITNESS};
@@ -28,7 +28,7 @@ impl Court {
             let Outcome::Record(record) = outcome else {
                 continue;
             };
-            if record.public.verdict == Verdict::FailedOpen && !record.public.unmasked {
+            if record.public.verdict.is_pass() && !record.public.unmasked {
                 continue;
             }
             let Some(sworn) = shows_it(sworn) else {
@@ -123,7 +123,7 @@ fn keep(record: &mut Record, answer: Answer) -> &'static str {
     record.public.unmasked = false;
     match exhibit {
         // It was admitted: only its texts are masked.
-        Some(_) if record.public.verdict == Verdict::FailedOpen => "withheld",
+        Some(_) if record.public.verdict.is_pass() => "withheld",
         Some(exhibit) if exhibit.get().len() > LONGEST_EXHIBIT => Missing::TooLarge.label(),
         Some(exhibit) => {
             record.exhibit = Some(exhibit.get().as_bytes().to_vec());
@@ -132,3 +132,6 @@ fn keep(record: &mut Record, answer: Answer) -> &'static str {
         None => "withheld",
     }
 }
+
+#[cfg(test)]
+mod tests;

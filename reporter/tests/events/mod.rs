@@ -17,6 +17,8 @@ pub struct Day {
     pub process: Process,
     pub number: u64,
     pub clock: Timestamp,
+    /// Length of the objects that the witness says it holds; 0: none.
+    pub exhibit: u64,
     serial: u64,
 }
 
@@ -41,6 +43,7 @@ impl Day {
             },
             number: 0,
             clock: started,
+            exhibit: 0,
             serial: 0,
         }
     }
@@ -86,7 +89,7 @@ impl Day {
                 old_uid: String::new(),
                 context: Context::default(),
                 generated_name: String::new(),
-                exhibit: (0, String::new()),
+                exhibit: (self.exhibit, String::new()),
             };
             let value = self.keys.sign(&testimony, &bound).unwrap();
             annotations.insert(format!("{hook}/{uid}"), value.into());

@@ -57,7 +57,7 @@ const fn short(mut kind: Kind, short: &'static str) -> Kind {
     kind
 }
 
-static KINDS: [Kind; 17] = [
+static KINDS: [Kind; 18] = [
     krate(
         "Organization",
         "organizations",
@@ -149,6 +149,13 @@ static KINDS: [Kind; 17] = [
             ("justification", "s"),
             ("expiresAt", "s"),
         ],
+    ),
+    // Its spec may hold the values of a secret.
+    krate(
+        "AgentSecretGrant",
+        "agentsecretgrants",
+        true,
+        &[ORG, ("subject", "x"), ("secretRef", "x"), ("purpose", "s")],
     ),
     // Not Krate's, but governed with it: what a deployment is written as.
     Kind {

@@ -2,14 +2,16 @@
 
 use super::{Answer, Envelope, next, unread};
 use crate::doors::State;
+use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::item::Shown;
 use crate::doors::params::Params;
-use crate::doors::read::Found;
+use crate::doors::read::{Entry, Found, Scope};
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
-use http::{HeaderMap, Uri};
+use docket_ledger::entry::Part;
+use http::{HeaderMap, Uri, header};
 use jiff::Timestamp;
 
 pub(super) async fn list(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
@@ -41,6 +43,45 @@ pub(super) async fn org_one(
     headers: HeaderMap,
 ) -> Answer {
     single(&state, Some(&org), &id, uri, &headers).await
+}
+
+pub(super) async fn exhibit(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let (caller, entry) = found(&state, None, &id, uri, &headers).await?;
+    let row = &entry.row;
+    let (parts, _) = state
+        .inner
+        .records
+        .parts(&Scope::All, row.position, 1)
+        .await
+        .map_err(unread)?;
+    let parts = parts
+        .into_iter()
+        .find(|parts| parts.position == row.position);
+    let namespace = parts.as_ref().map_or("", |parts| parts.namespace.as_str());
+    // The permission first, whether or not there is an exhibit.
+    if !state.inner.gate.sees_evidence(&caller, namespace).await? {
+        let place = if namespace.is_empty() {
+            "the cluster".to_owned()
+        } else {
+            format!("namespace {namespace}")
+        };
+        return Err(Refusal::forbidden(format!(
+            "you may not read the object behind this denial; you lack \
+             `get denials/evidence.docket.a5c.ai` in {place}"
+        )));
+    }
+    let exhibit = parts
+        .into_iter()
+        .flat_map(|parts| parts.parts)
+        .find(|salted| salted.part == Part::Exhibit)
+        .ok_or_else(|| Refusal::not_found("no exhibit was kept of this denial"))?;
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    Ok((json, exhibit.bytes).into_response())
 }
 
 async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
@@ -86,6 +127,19 @@ async fn single(
     uri: Uri,
     headers: &HeaderMap,
 ) -> Answer {
+    let (_, entry) = found(state, org, id, uri, headers).await?;
+    let report = state.inner.records.report_of(&entry.row);
+    Ok(Json(Shown::new(&entry, org).beside(report)).into_response())
+}
+
+/// The one record with this id that the caller may read.
+async fn found(
+    state: &State,
+    org: Option<&str>,
+    id: &str,
+    uri: Uri,
+    headers: &HeaderMap,
+) -> Result<(Caller, Box<Entry>), Refusal> {
     let caller = state.inner.gate.caller(headers).await?;
     Params::parse(&uri)?.none()?;
     // The scope first, whether or not there is such an id: the way there tells nothing.
@@ -98,10 +152,7 @@ async fn single(
         return Err(unknown());
     }
     match state.inner.records.find(&scope, id).await.map_err(unread)? {
-        Found::One(entry) => {
-            let report = state.inner.records.report_of(&entry.row);
-            Ok(Json(Shown::new(&entry, org).beside(report)).into_response())
-        }
+        Found::One(entry) => Ok((caller, entry)),
         Found::None => Err(unknown()),
         Found::Several => Err(Refusal::bad_request(format!(
             "id: several denials begin with {id}; give more of it"

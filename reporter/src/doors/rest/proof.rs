@@ -2,6 +2,7 @@
 
 use super::{Answer, unread};
 use crate::doors::State;
+use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::params::Params;
 use crate::doors::read::Parts;
@@ -23,7 +24,10 @@ pub(super) async fn parts(state: Shared<State>, uri: Uri, headers: HeaderMap) ->
         .parts(&scope, from, limit)
         .await
         .map_err(unread)?;
-    let items: Vec<_> = parts.iter().map(parts_item).collect();
+    let mut items = Vec::with_capacity(parts.len());
+    for parts in &parts {
+        items.push(parts_item(parts, sees(&state, &caller, parts).await?));
+    }
     Ok(Json(json!({ "items": items, "next": next })).into_response())
 }
 
@@ -45,13 +49,29 @@ pub(super) async fn part(
         .await
         .map_err(unread)?;
     match found.iter().find(|parts| parts.position == position) {
-        Some(parts) => Ok(Json(parts_item(parts)).into_response()),
+        Some(parts) => {
+            let sees = sees(&state, &caller, parts).await?;
+            Ok(Json(parts_item(parts, sees)).into_response())
+        }
         None => Err(unknown()),
     }
 }
 
-/// Bytes as they are stored and hashed, hence base64.
-fn parts_item(parts: &Parts) -> Value {
+/// May the caller see the exhibit, if there is one?
+async fn sees(state: &State, caller: &Caller, parts: &Parts) -> Result<bool, Refusal> {
+    if parts.parts.iter().all(|one| one.part != Part::Exhibit) {
+        return Ok(true);
+    }
+    state
+        .inner
+        .gate
+        .sees_evidence(caller, &parts.namespace)
+        .await
+}
+
+/// Bytes as they are stored and hashed, hence base64. What is there and not the caller's
+/// to see is named, so that nobody takes it for erased.
+fn parts_item(parts: &Parts, sees_exhibit: bool) -> Value {
     let part = |wanted: Part| {
         let there = parts.parts.iter().find(|salted| salted.part == wanted);
         there.map(|salted| {
@@ -63,7 +83,8 @@ fn parts_item(parts: &Parts) -> Value {
         "class": parts.class,
         "public": part(Part::Public),
         "personal": part(Part::Personal),
-        "exhibit": part(Part::Exhibit),
+        "exhibit": if sees_exhibit { part(Part::Exhibit) } else { None },
+        "withheld": if sees_exhibit { json!([]) } else { json!(["exhibit"]) },
     })
 }
 

@@ -18,6 +18,8 @@ pub struct Cluster {
     pub may: BTreeSet<(String, String)>,
     /// Users that may `create denials.docket.a5c.ai` in the cluster.
     pub importers: BTreeSet<String>,
+    /// Who may see exhibits, and in which namespace (`*`: all).
+    pub evidence: BTreeSet<(String, String)>,
     /// Namespace to its org label, or empty.
     pub namespaces: BTreeMap<String, String>,
     pub organizations: Vec<Value>,
@@ -116,6 +118,11 @@ impl Cluster {
         let asked = &spec["resourceAttributes"];
         assert_eq!(asked["group"], "docket.a5c.ai");
         assert_eq!(asked["resource"], "denials");
+        let evidence = match asked["subresource"].as_str() {
+            None => false,
+            Some("evidence") => true,
+            Some(other) => panic!("denials/{other}"),
+        };
         let create = asked["verb"] == "create";
         assert!(create || asked["verb"] == "get", "{asked}");
         assert_eq!(
@@ -128,6 +135,9 @@ impl Cluster {
         let allowed = if create {
             assert!(asked["namespace"].is_null(), "imports are of the cluster");
             self.importers.contains(&user)
+        } else if evidence {
+            self.evidence.contains(&(user.clone(), "*".to_owned()))
+                || (!namespace.is_empty() && self.evidence.contains(&(user, namespace.to_owned())))
         } else {
             self.may.contains(&(user.clone(), "*".to_owned()))
                 || (!namespace.is_empty() && self.may.contains(&(user, namespace.to_owned())))

@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster_double;
+mod evidence;
 mod importing;
 mod others;
 mod outcomes;

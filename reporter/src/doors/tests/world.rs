@@ -107,13 +107,24 @@ impl World {
 
     /// Appends one entry and returns its position.
     pub fn add(&mut self, class: Class, public: &Value, personal: Option<&Value>) -> u64 {
+        self.add_with(class, public, personal, None)
+    }
+
+    /// The same, with an exhibit.
+    pub fn add_with(
+        &mut self,
+        class: Class,
+        public: &Value,
+        personal: Option<&Value>,
+        exhibit: Option<&Value>,
+    ) -> u64 {
         self.recorded += 1_000_000;
         let entry = NewEntry {
             id: public["id"].as_str().unwrap().to_owned(),
             class,
             public: serde_json::to_vec(public).unwrap(),
             personal: personal.map(|part| serde_json::to_vec(part).unwrap()),
-            exhibit: None,
+            exhibit: exhibit.map(|part| serde_json::to_vec(part).unwrap()),
         };
         let batch = Batch {
             entries: vec![entry],
