@@ -1,4 +1,4 @@
-//! What real parts said, through the readers: every recorded
+//! What real parts said, of both lines of Kyverno, through the readers: every recorded
 //! refusal against who it is owed to. `make texts` records; `docs/denial-texts.md` is the
 //! table for people.
 
@@ -18,7 +18,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const LINES: [&str; 1] = ["1.19"];
+const LINES: [&str; 2] = ["1.18", "1.19"];
+/// What 1.18 did not refuse when it was recorded: the first policy of each kind (its text
+/// is that of the others), and a kind whose hook it can't register beside another's.
+const NOT_IN_1_18: [&str; 3] = ["vpol-message", "mpol-error", "nmpol-error"];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -147,8 +150,12 @@ fn the_recording_holds_every_form_that_is_expected() {
             .filter_map(|event| event["auditID"].as_str())
             .collect();
         let expected: BTreeSet<&str> = FORMS.iter().map(|one| one.form).collect();
-        let missing: Vec<_> = expected.difference(&recorded).collect();
-        assert!(missing.is_empty(), "{line}: {missing:?}");
+        let missing: BTreeSet<&str> = expected.difference(&recorded).copied().collect();
+        let known = match line {
+            "1.18" => BTreeSet::from(NOT_IN_1_18),
+            _ => BTreeSet::new(),
+        };
+        assert_eq!(missing, known, "{line}");
     }
 }
 

@@ -264,6 +264,8 @@ fn mutating() -> Vec<Form> {
             ],
             pull_request("mpol-several", "t"),
         ),
+        // In 1.18 its hook has the name of the other kind's: beside one of those the API
+        // server refuses the whole configuration, and no policy of any kind is enforced anew.
         Form::new(
             "nmpol-error",
             vec![namespaced(
@@ -271,7 +273,8 @@ fn mutating() -> Vec<Form> {
                 "nmpol-error",
             )],
             pull_request("nmpol-error", "t"),
-        ),
+        )
+        .only("1.19"),
     ]
 }
 

@@ -21,6 +21,8 @@ pub struct Form {
     pub write: Value,
     /// When.
     pub moment: Moment,
+    /// The only line of Kyverno that has it; `None` for both.
+    pub only: Option<&'static str>,
 }
 
 /// The state of the plane in which a form is provoked.
@@ -55,11 +57,19 @@ impl Form {
             laws,
             write,
             moment: Moment::Serving,
+            only: None,
         }
     }
 
     fn at(self, moment: Moment) -> Form {
         Form { moment, ..self }
+    }
+
+    fn only(self, line: &'static str) -> Form {
+        Form {
+            only: Some(line),
+            ..self
+        }
     }
 }
 

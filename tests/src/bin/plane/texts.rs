@@ -35,7 +35,10 @@ pub async fn record() -> Result<ExitCode> {
     let mut options = Options::without_docket();
     options.kyverno_flags = vec!["--protectManagedResources=true".to_owned()];
     let plane = ControlPlane::start_in(Place::scratch()?, options, &progress).await?;
-    let forms = texts::forms();
+    let forms: Vec<Form> = texts::forms()
+        .into_iter()
+        .filter(|form| form.only.is_none_or(|only| only == line))
+        .collect();
 
     let started = Instant::now();
     enact(&plane, &forms).await?;
@@ -88,10 +91,12 @@ async fn enact(plane: &ControlPlane, forms: &[Form]) -> Result<()> {
         }
     }
     anyhow::ensure!(bad.is_empty(), "refused policies:\n{}", bad.join("\n"));
-    // What Kyverno hands on to the API server never comes to serve at a hook.
-    plane
-        .apply_policies(&of(forms.iter().filter(usual).collect()))
-        .await?;
+    // What Kyverno hands on to the API server never comes to serve at a hook. What does
+    // not come to serve though it should shows in what is written.
+    let served = of(forms.iter().filter(usual).collect());
+    if let Err(error) = plane.apply_policies(&served).await {
+        eprintln!("{error:#}");
+    }
     let admission = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
     for form in forms {
         if let Moment::Generated(name) = form.moment {
