@@ -419,3 +419,40 @@ async fn who_denied_too_is_shown_and_counted_and_what_is_not_known_is_said() {
     let table = world.run(&["list"]).ok();
     assert!(table.contains("require-pr-description +1"), "{table}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_excepted_write_shows_its_exception_and_what_says_so() {
+    let mut world = World::new().await;
+    let (mut public, personal) = denial(
+        0,
+        &json!({"verdict": "excepted", "code": 201, "exceptions": [
+        {"namespace": "kyverno", "name": "let-in", "policy": "require-pr-description",
+         "evidence": "law", "laws": ["abcdefghijklmnop"]}]}),
+        &json!({"messages": []}),
+    );
+    world.add(Class::Pass, &public, Some(&personal));
+    let listed = world.run(&["list", "--verdict", "excepted"]);
+    assert!(
+        listed.out.contains("excepted"),
+        "{}{}",
+        listed.out,
+        listed.err
+    );
+    let shown = world.run(&["show", &id(0)]).ok();
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "Admitted",
+        "Exception",
+        "kyverno/let-in for policy require-pr-description",
+        "conditions held is not known",
+        "law entry abcdefghijkl",
+        "is not known.",
+    ] {
+        assert!(shown.contains(words), "{words}:\n{shown}");
+    }
+    public["id"] = id(1).into();
+    public["exceptions"][0]["evidence"] = "report".into();
+    world.add(Class::Pass, &public, Some(&personal));
+    let shown = world.run(&["show", &id(1)]).ok();
+    assert!(shown.contains("report says that it decided"), "{shown}");
+}

@@ -1,9 +1,9 @@
 //! A policy report, as the cluster holds it: PolicyReport and ClusterPolicyReport
 //! (`wgpolicyk8s.io`), Report and ClusterReport (`openreports.io`).
 //!
-//! The two groups say the same under two names: `message` and `resources` of the one are
-//! `description` and `subjects` of the other. Both are read everywhere: what a report is
-//! called does not matter for what it says.
+//! As they are served, both groups say `message` and `resources`; `description` and
+//! `subjects`, the names of the newer group's own types, are read as the same. What a
+//! report is called does not matter for what it says.
 //!
 //! Only what Docket has a use for is kept: violations (fail, warn, error), and results
 //! that owe themselves to an exception. Docket's own reports say nothing new.

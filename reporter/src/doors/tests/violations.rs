@@ -375,3 +375,67 @@ async fn what_there_was_no_room_for_is_said() {
         (&json!(true), &Value::Null)
     );
 }
+
+fn excepted(n: u32) -> (Value, Value) {
+    Denial::new(n)
+        .public(json!({"verdict": "excepted", "code": 201, "exceptions": [
+            {"namespace": "kyverno", "name": "let-in", "policyKind": "ValidatingPolicy",
+             "policy": "labels-wanted", "evidence": "law", "laws": ["law-2"]},
+            {"namespace": "kyverno", "name": "other", "policy": "labels-wanted", "evidence": "law"}],
+            "attributions": [{"enforcer": "kyverno", "policy": "labels-wanted", "result": "skip",
+                "grade": "ambiguous", "doubt": "not known", "source": "law"}]}))
+        .parts()
+}
+
+#[tokio::test]
+async fn an_excepted_write_is_listed_when_asked_for_with_the_evidence_as_it_is_now() {
+    let denial_schema: Value =
+        serde_json::from_str(include_str!("../../../../docs/policy-denial.schema.json")).unwrap();
+    let (mut world, _) = world();
+    let (public, personal) = excepted(40);
+    world.add(docket_ledger::entry::Class::Pass, &public, Some(&personal));
+    let ask = "/api/policy-denials?verdict=excepted";
+    let body = world.get("admin", ask).await.json();
+    let item = &body["items"][0];
+    check(&denial_schema, &denial_schema, item, "item");
+    assert_eq!(item["exceptions"][0]["evidence"], "law");
+    assert_eq!(item["exceptionEligible"], false, "nothing was refused");
+    world.add(
+        docket_ledger::entry::Class::Amendment,
+        &json!({"id": "raised", "time": "2026-10-05T13:00:00Z", "amends": id(40),
+            "kind": "evidence", "evidence": "report", "exception": {"name": "let-in",
+            "policy": "labels-wanted", "evidence": "report"}}),
+        None,
+    );
+    world.add(
+        docket_ledger::entry::Class::Amendment,
+        &json!({"id": "more", "time": "2026-10-05T13:00:00Z", "amends": id(40), "kind": "more",
+            "count": 25}),
+        None,
+    );
+    let body = world.get("admin", ask).await.json();
+    let item = &body["items"][0];
+    check(&denial_schema, &denial_schema, item, "item");
+    assert_eq!(item["exceptions"][0]["evidence"], "report");
+    assert_eq!(
+        item["exceptions"][1]["evidence"], "law",
+        "of this one nothing was said"
+    );
+    assert_eq!(item["amendments"][1]["count"], 25);
+    // Neither a denial nor a violation, and counted in no series.
+    let all = world
+        .get("admin", "/api/policy-denials?limit=100")
+        .await
+        .json();
+    assert!(!all.to_string().contains(&id(40)));
+    let violations = list(&world, "admin", "?source=denial").await;
+    assert_eq!(names(&violations), [("denial", "same")]);
+    let summary = world
+        .get("admin", "/api/policy-denials/summary")
+        .await
+        .json();
+    assert!(
+        !summary["byPolicy"].to_string().contains("labels-wanted"),
+        "{summary}"
+    );
+}
