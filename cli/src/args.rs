@@ -51,6 +51,9 @@ pub enum Command {
     /// Show one denial in full
     #[command(after_help = SHOW_EXAMPLES)]
     Show(Show),
+    /// Show what came of a policy's denials: how soon, how many, by changing what
+    #[command(after_help = OUTCOMES_EXAMPLES)]
+    Outcomes(Outcomes),
     /// Show where the record may be incomplete, and why
     #[command(after_help = GAPS_EXAMPLES)]
     Gaps(Gaps),
@@ -86,6 +89,10 @@ const SHOW_EXAMPLES: &str = "Examples:
   docket show k3j5zq2a          by the beginning of its id, as `docket list` prints it
   docket show k3j5zq2a --exhibit   with all that was kept of the object
   docket show k3j5zq2a -o json";
+
+const OUTCOMES_EXAMPLES: &str = "Examples:
+  docket outcomes require-pr-description -n krate-org-acme
+  docket outcomes -n krate-org-acme --since 7d       all policies together";
 
 const GAPS_EXAMPLES: &str = "Examples:
   docket gaps                   all of them, newest first
@@ -313,6 +320,24 @@ pub struct Show {
     /// The whole redacted object, not only its first lines (needs `get denials/evidence`)
     #[arg(long)]
     pub exhibit: bool,
+    /// table or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Outcomes {
+    /// Name of the policy; else all of the namespace's denials
+    pub policy: Option<String>,
+    /// The namespace; figures are of one at a time
+    #[arg(short, long)]
+    pub namespace: String,
+    /// Denials from then on: 2h, 7d, or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
     /// table or json
     #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
     pub output: Output,

@@ -1,7 +1,7 @@
 //! `docket`: denials in the terminal, and the proof that none was changed.
 //!
 //! ```text
-//!  args ─▶ list | violations | show | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
+//!  args ─▶ list | violations | show | outcomes | gaps ─▶ client (HTTPS) ─▶ table, text ─▶ terminal
 //!        ├ verify ─▶ remote (over HTTPS, nothing believed) or store (a ledger's file)
 //!        ├ reindex ─▶ store
 //!        ├ audit-config ─▶ what the API server needs
@@ -19,6 +19,7 @@ mod gaps;
 mod import;
 mod known;
 mod list;
+mod outcomes;
 mod remote;
 mod screen;
 mod show;
@@ -55,6 +56,7 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
             args::Command::List(list) => list::run(&server, list).await,
             args::Command::Violations(asked) => violations::run(&server, asked).await,
             args::Command::Show(show) => show::run(&server, show).await,
+            args::Command::Outcomes(asked) => outcomes::run(&server, asked).await,
             args::Command::Gaps(gaps) => gaps::run(&server, gaps).await,
             args::Command::Verify(args::Verify {
                 store: Some(file),

@@ -91,6 +91,7 @@ impl Page {
         for exception in item["exceptions"].as_array().into_iter().flatten() {
             self.exception(exception);
         }
+        self.outcome(item);
         self.krate(item);
         self.evidence(item);
         for note in item["notes"].as_array().into_iter().flatten() {
@@ -291,6 +292,18 @@ impl Page {
             };
             self.out.push('\n');
             self.paragraph("Message", Style::Plain, whole);
+        }
+    }
+
+    fn outcome(&mut self, item: &Value) {
+        let Some(told) = crate::outcomes::told(item) else {
+            return;
+        };
+        self.out.push('\n');
+        let mut label = "Outcome";
+        for line in told {
+            self.line(label, Style::Green, &line);
+            label = "";
         }
     }
 

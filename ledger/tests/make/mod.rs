@@ -132,6 +132,22 @@ pub fn outcome(n: i64, relation: &str, denials: &[&str], count: u32) -> NewEntry
     }
 }
 
+/// A policy as it was first seen.
+pub fn law(n: i64, name: &str) -> NewEntry {
+    let id = format!("law-{n}");
+    let public = json!({
+        "id": id, "time": at(n).to_string(), "change": "first-seen", "kind": "ValidatingPolicy",
+        "apiVersion": "policies.kyverno.io/v1", "name": name, "hash": format!("hash-{n}"),
+    });
+    NewEntry {
+        id,
+        class: Class::Law,
+        public: public.to_string().into_bytes(),
+        personal: None,
+        exhibit: None,
+    }
+}
+
 pub fn batch(entries: impl IntoIterator<Item = NewEntry>) -> Batch {
     Batch {
         entries: entries.into_iter().collect(),
@@ -139,7 +155,8 @@ pub fn batch(entries: impl IntoIterator<Item = NewEntry>) -> Batch {
     }
 }
 
-/// `count` denials in batches of 50 with state, two gaps (one closed), a dispute and an outcome.
+/// `count` denials in batches of 50 with state, two gaps (one closed), a dispute, an
+/// outcome and two laws.
 pub fn fill(path: &Path, count: i64) -> Store {
     let mut store = open(path);
     for first in (0..count).step_by(50) {
@@ -159,6 +176,8 @@ pub fn fill(path: &Path, count: i64) -> Store {
         amendment(count + 2, &format!("gap-{count}"), "gap-closed"),
         amendment(count + 3, "denial-00003", "disputed"),
         outcome(count + 4, "object", &["denial-00003", "denial-00004"], 4),
+        law(count + 5, "require-pr-description"),
+        law(count + 6, "fork-runs-untrusted"),
     ];
     store.append(&batch(late), at(count + 60)).unwrap();
     store

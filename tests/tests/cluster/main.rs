@@ -12,6 +12,7 @@ mod first_run;
 mod forgery;
 mod import;
 mod outages;
+mod outcomes;
 mod readers;
 mod shapes;
 mod verdicts;
