@@ -12,6 +12,7 @@
 pub mod deniers;
 mod excepted;
 mod import;
+mod law;
 pub mod outcome;
 
 pub use excepted::Sighting;
@@ -159,6 +160,7 @@ pub struct Intake {
     objects: Objects,
     excepted: excepted::Passes,
     deniers: Deniers,
+    lawgivers: law::Lawgivers,
     outcomes: Outcomes,
 }
 
@@ -202,6 +204,7 @@ impl Intake {
             testimonies: Recent::new(),
             failed_open: VecDeque::new(),
             links: import::Links::load(store)?,
+            lawgivers: law::Lawgivers::load(store)?,
             objects: Objects::default(),
             excepted: excepted::Passes::default(),
             deniers: Deniers::load(store, waits.others, now)?,
@@ -269,7 +272,12 @@ impl Intake {
             batch
                 .entries
                 .extend(arrival.amendments.iter().map(Amendment::entry));
-            batch.entries.extend(arrival.entries);
+            for entry in arrival.entries {
+                if entry.class == Class::Law {
+                    self.lawgivers.law(&entry, now, &mut batch.entries);
+                }
+                batch.entries.push(entry);
+            }
             for sighting in arrival.sightings {
                 self.excepted
                     .sighted(&sighting, &self.objects, store, now, &mut batch)?;
@@ -290,6 +298,7 @@ impl Intake {
         }
         batch.entries.extend(outcomes);
         batch.state.extend(self.links.state());
+        batch.state.extend(self.lawgivers.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
         let links = self.links.settle(store, now)?;
@@ -458,6 +467,7 @@ impl Intake {
         disputed |= again && self.links.is_another(&finding, how, store)?;
         if let Some(write) = &finding.write {
             self.objects.wrote(write);
+            self.lawgivers.wrote(write, now, &mut batch.entries);
         }
         self.excepted.judge(&mut finding, how == import::How::Live);
         match finding.outcome {
@@ -473,6 +483,7 @@ impl Intake {
                     *told.testimonies.entry("disputed").or_default() += 1;
                     record.public.testimony = TestimonyState::Disputed;
                 }
+                self.lawgivers.record(record, finding.time);
                 self.links.note(record, &finding.sworn, finding.time);
                 if record.public.verdict != Verdict::Excepted
                     || self.excepted.keep(record, finding.time, batch)

@@ -7,7 +7,7 @@ use super::read::Entry;
 use super::violation::Violation;
 use docket_ledger::query::Row;
 use docket_record::denial::{
-    Attribution, Context, Excepted, Personal, Public, TestimonyState, Verdict,
+    Attribution, Context, Excepted, Grade, Personal, Public, TestimonyState, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -282,6 +282,9 @@ impl Item {
         {
             raise(&mut item.exceptions, named);
         }
+        for row in &entry.amendments {
+            item.in_doubt(row);
+        }
         if item
             .amendments
             .iter()
@@ -290,6 +293,31 @@ impl Item {
             item.testimony = TestimonyState::Disputed;
         }
         Ok(item)
+    }
+
+    /// A policy was found to have changed at that time, after the record was written.
+    fn in_doubt(&mut self, row: &Row) {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Doubt {
+            kind: String,
+            laws: Vec<String>,
+            policy: String,
+            detail: String,
+        }
+        let doubt: Doubt = serde_json::from_slice(&row.public).unwrap_or_default();
+        if doubt.kind != "law-in-doubt" {
+            return;
+        }
+        let of_it = self.attributions.iter_mut().filter(|one| {
+            let exact = one.attribution.grade == Some(Grade::Exact);
+            exact && one.attribution.policy.as_ref() == Some(&doubt.policy)
+        });
+        for one in of_it {
+            one.attribution.grade = Some(Grade::Ambiguous);
+            one.attribution.doubt.clone_from(&doubt.detail);
+            one.attribution.laws.extend(doubt.laws.clone());
+        }
     }
 
     fn from_parts(row: &Row, public: Public, personal: Option<Personal>) -> Item {

@@ -7,7 +7,7 @@ use super::error::Refusal;
 use super::read::{Asked, CasesAsked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, Page};
+use docket_ledger::query::{Filter, LawFilter, Page};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -169,6 +169,19 @@ impl Params {
                 "given: outcomes are of one namespace at a time",
             )),
         }
+    }
+
+    /// Which laws, and paging.
+    pub(super) fn laws(mut self) -> Result<(LawFilter, Page), Refusal> {
+        let page = self.page()?;
+        let filter = LawFilter {
+            name: self.take("policy"),
+            kind: self.take("kind"),
+            namespace: self.take("namespace"),
+            namespaces: None,
+        };
+        self.end(&[&["policy", "kind", "namespace"][..], &PAGING[..]].concat())?;
+        Ok((filter, page))
     }
 
     /// Where to begin, and how many.

@@ -2,6 +2,7 @@
 //! be asked without one, but for what holds commitments only: checkpoint, tiles,
 //! bundles ([`Records::checkpoint`] and its neighbours).
 
+mod laws;
 mod violations;
 
 pub use violations::{Asked, Found as FoundViolation, Origin, Reported, Violations};
@@ -473,11 +474,11 @@ fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
     !ends_before && !begins_after
 }
 
-/// Denials and passes are read in their namespace. Other classes (gaps, amendments, laws)
-/// name processes, files or other people's records: cluster scope only.
+/// What has a namespace is read there, laws of a namespace included. Other classes (gaps,
+/// amendments) name processes, files or other people's records: cluster scope only.
 fn readable(scope: &Scope, row: &Row) -> bool {
     match row.class {
-        Class::Denial | Class::Pass | Class::Outcome => match namespace(row) {
+        Class::Denial | Class::Pass | Class::Outcome | Class::Law => match namespace(row) {
             Some(namespace) => scope.covers(&namespace),
             None => *scope == Scope::All,
         },

@@ -2,6 +2,7 @@
 
 mod denials;
 mod gaps;
+mod laws;
 mod outcomes;
 mod proof;
 mod summary;
@@ -42,6 +43,9 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
         .route("/api/policy-violations", get(violations))
         .route("/api/orgs/{org}/policy-violations", get(org_violations))
+        .route("/api/policy-denials/{id}/law", get(laws::of_denial))
+        .route("/api/laws", get(laws::history))
+        .route("/api/laws/{id}", get(laws::one))
         .route("/api/outcomes", get(outcomes))
         .route("/api/gaps", get(gaps))
         .route("/api/parts", get(parts))

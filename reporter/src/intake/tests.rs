@@ -3,6 +3,7 @@
 mod deniers;
 mod excepted;
 mod imports;
+mod laws;
 
 use super::*;
 use crate::events::{self, CLUSTER, Day};

@@ -145,10 +145,7 @@ async fn found(
     // The scope first, whether or not there is such an id: the way there tells nothing.
     let (scope, _) = state.scope(&caller, org, None).await?;
     let unknown = || Refusal::not_found("no such denial, or not yours to read");
-    let written = id
-        .bytes()
-        .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
-    if !written || !(SHORTEST_ID..=LONGEST_ID).contains(&id.len()) {
+    if !is_id(id) {
         return Err(unknown());
     }
     match state.inner.records.find(&scope, id).await.map_err(unread)? {
@@ -158,6 +155,14 @@ async fn found(
             "id: several denials begin with {id}; give more of it"
         ))),
     }
+}
+
+/// Can this be an id, or its beginning?
+pub(super) fn is_id(id: &str) -> bool {
+    let written = id
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    written && (SHORTEST_ID..=LONGEST_ID).contains(&id.len())
 }
 
 /// Fewest characters of an id that are looked up: 30 bits.

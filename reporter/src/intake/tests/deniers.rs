@@ -15,7 +15,8 @@ fn bench() -> Bench {
     let policy = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
         "metadata": {"name": NAMED},
         "spec": {"validationActions": ["Deny"], "matchConstraints": {"resourceRules": [
-            {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]}}});
+            {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]},
+            "validations": [{"expression": "x", "messageExpression": "object.spec.title"}]}});
     let law = [(Object::read(&policy).unwrap(), String::new())];
     bench.court.laws.publish(LawBook::always(law));
     bench

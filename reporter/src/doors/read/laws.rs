@@ -1,0 +1,67 @@
+//! Laws: the versions of policies, and who changed them.
+
+use super::{Entry, Listing, ReadError, Records, Scope, entry};
+use docket_ledger::entry::Class;
+use docket_ledger::query::{LawFilter, Page, Reader};
+use docket_ledger::store::StoreError;
+
+impl Records {
+    /// One page of law entries, newest first. Those of a namespace are its readers' to
+    /// read; those of the cluster need cluster scope.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn laws(
+        &self,
+        scope: &Scope,
+        filter: LawFilter,
+        page: Page,
+    ) -> Result<Listing, ReadError> {
+        let filter = LawFilter {
+            namespaces: scope.namespaces(),
+            ..filter
+        };
+        if filter.namespaces.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Listing::empty());
+        }
+        let question = move |reader: &Reader| {
+            let wanted = page.limit as usize;
+            let page = Page {
+                limit: page.limit + 1,
+                ..page
+            };
+            let (mut rows, total) = reader.laws(&filter, &page)?;
+            let more = rows.len() > wanted;
+            rows.truncate(wanted);
+            let entries = rows.into_iter().map(|row| entry(reader, row));
+            Ok(Listing {
+                items: entries.collect::<Result<_, StoreError>>()?,
+                total,
+                more,
+            })
+        };
+        self.pool
+            .read(move |reader| reader.snapshot(question))
+            .await
+    }
+
+    /// Law entries by id, in the order asked for. The caller has read a record that names
+    /// them, and with it may read the law by which it was judged.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn laws_named(&self, ids: Vec<String>) -> Result<Vec<Entry>, ReadError> {
+        self.pool
+            .read(move |reader| {
+                let mut found = Vec::new();
+                for id in ids {
+                    let row = reader.get(&id, None)?;
+                    if let Some(row) = row.filter(|row| row.class == Class::Law) {
+                        found.push(entry(reader, row)?);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
+}

@@ -1,0 +1,160 @@
+//! Laws: the text by which a denial was judged, and the history of a policy.
+
+use super::{Answer, Envelope, next, unread};
+use crate::doors::State;
+use crate::doors::error::Refusal;
+use crate::doors::item::time;
+use crate::doors::params::Params;
+use crate::doors::read::{Entry, Found, Scope};
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::response::IntoResponse;
+use docket_ledger::query::Row;
+use http::{HeaderMap, Uri};
+use serde_json::{Value, json};
+
+/// Laws of one denial that are looked up.
+const MOST: usize = 32;
+
+/// The laws that a denial's attributions name.
+pub(super) async fn of_denial(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let caller = state.inner.gate.caller(&headers).await?;
+    Params::parse(&uri)?.none()?;
+    let (scope, _) = state.scope(&caller, None, None).await?;
+    let records = &state.inner.records;
+    let found = match super::denials::is_id(&id) {
+        true => records.find(&scope, &id).await.map_err(unread)?,
+        false => Found::None,
+    };
+    let denial = match found {
+        Found::One(entry) => entry,
+        Found::None => {
+            return Err(Refusal::not_found("no such denial, or not yours to read"));
+        }
+        Found::Several => {
+            return Err(Refusal::bad_request(format!(
+                "id: several denials begin with {id}; give more of it"
+            )));
+        }
+    };
+    let laws = records
+        .laws_named(named(&denial.row))
+        .await
+        .map_err(unread)?;
+    let everyone = scope == Scope::All;
+    let items: Vec<Value> = laws.iter().map(|law| item(law, everyone)).collect();
+    let id = &denial.row.id;
+    Ok(Json(json!({ "denial": id, "items": items })).into_response())
+}
+
+/// The versions of policies, newest first.
+pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    let caller = state.inner.gate.caller(&headers).await?;
+    let (filter, page) = Params::parse(&uri)?.laws()?;
+    let (scope, _) = state
+        .scope(&caller, None, filter.namespace.as_deref())
+        .await?;
+    // One who reads everything sees who changed the laws of a namespace too.
+    let everyone = state.inner.gate.reads_all(&caller).await?;
+    let (limit, offset) = (page.limit, page.offset);
+    let listing = state
+        .inner
+        .records
+        .laws(&scope, filter, page)
+        .await
+        .map_err(unread)?;
+    let cursor = next(&listing, |law| &law.row);
+    let items = listing.items.iter().map(|law| item(law, everyone));
+    Ok(Json(Envelope::<Value> {
+        org: None,
+        items: items.collect(),
+        total: listing.total,
+        limit,
+        offset,
+        has_more: listing.more,
+        cursor,
+        partial: false,
+        replay: state.inner.replay,
+    })
+    .into_response())
+}
+
+/// One law by its id.
+pub(super) async fn one(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let caller = state.inner.gate.caller(&headers).await?;
+    Params::parse(&uri)?.none()?;
+    let (scope, _) = state.scope(&caller, None, None).await?;
+    let found = state.inner.records.laws_named(vec![id]).await;
+    let law = found.map_err(unread)?.pop();
+    let law = law.filter(|law| {
+        let public: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
+        scope.covers(public["namespace"].as_str().unwrap_or_default())
+    });
+    match law {
+        Some(law) => Ok(Json(item(&law, scope == Scope::All)).into_response()),
+        None => Err(Refusal::not_found("no such law, or not yours to read")),
+    }
+}
+
+/// Ids of the laws that a record names, once each.
+fn named(row: &Row) -> Vec<String> {
+    let public: Value = serde_json::from_slice(&row.public).unwrap_or_default();
+    let mut ids: Vec<String> = Vec::new();
+    for attribution in public["attributions"].as_array().into_iter().flatten() {
+        for field in ["laws", "bindingLaws"] {
+            for id in attribution[field].as_array().into_iter().flatten() {
+                if let Some(id) = id.as_str()
+                    && ids.len() < MOST
+                    && !ids.iter().any(|known| known == id)
+                {
+                    ids.push(id.to_owned());
+                }
+            }
+        }
+    }
+    ids
+}
+
+/// The entry as stored, with its place, and who changed it for those who may know.
+fn item(law: &Entry, everyone: bool) -> Value {
+    let mut item: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
+    if !item.is_object() {
+        item = json!({ "id": law.row.id, "unreadable": true });
+    }
+    item["position"] = law.row.position.into();
+    item["recordedAt"] = time(law.row.recorded_at).into();
+    if everyone {
+        let by = law.amendments.iter().filter_map(changed_by);
+        item["changedBy"] = by.collect::<Vec<Value>>().into();
+    }
+    item
+}
+
+/// One of these is who it was; of several, it was one of them.
+fn changed_by(row: &Row) -> Option<Value> {
+    let public: Value = serde_json::from_slice(&row.public).ok()?;
+    if public["kind"] != "law-changed-by" {
+        return None;
+    }
+    let personal: Value = row
+        .personal
+        .as_deref()
+        .and_then(|bytes| serde_json::from_slice(bytes).ok())
+        .unwrap_or_default();
+    Some(json!({
+        "actor": personal["actor"]["username"],
+        "verb": public["verb"],
+        "time": public["writtenAt"],
+        "event": public["event"],
+    }))
+}

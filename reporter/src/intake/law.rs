@@ -1,0 +1,306 @@
+//! Who changed the law, and which records it puts in doubt.
+//!
+//! The watch tells of a version, the audit stream of the write that made it; either may
+//! come first. A write belongs to a version of the same object if it lies in the time in
+//! which that version came: not long before it was observed, not after it, and not so
+//! that it made the version before. Where several writes do, each is named,
+//! and readers are told of all.
+//!
+//! A record that was attributed before the watch told of a change of that moment says
+//! more than is known: it is amended, or not written so in the first place.
+//!
+//! Bounded, the oldest goes first: what falls out keeps its law and loses the name. The
+//! laws and writes of the last minutes are kept over a restart in one state row.
+
+use super::json;
+use crate::gaps::id;
+use docket_ledger::entry::{Class, NewEntry};
+use docket_ledger::store::{Store, StoreError};
+use docket_record::attribution::EITHER;
+use docket_record::audit::User;
+use docket_record::denial::{Grade, Record};
+use docket_record::law::{Change, Entry, Kind, WITHIN};
+use docket_record::write::Write;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::VecDeque;
+
+/// State row.
+const NEAR: &str = "law/near";
+/// How long a law or a write waits for the other: an API server tries for minutes.
+const KEPT: SignedDuration = SignedDuration::from_mins(15);
+/// Laws, and writes of laws, kept.
+const MOST: usize = 128;
+/// Exact attributions kept, for the laws that come late.
+const RECORDS: usize = 16_384;
+/// How far the clocks of reporter and API server may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(2);
+
+/// A version that was observed not long ago.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Seen {
+    law: String,
+    place: [String; 4],
+    change: Change,
+    /// It came after this …
+    after: Timestamp,
+    /// … and was observed then.
+    at: Timestamp,
+}
+
+/// A write of an object that is law.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Wrote {
+    event: String,
+    /// Name and namespace may be empty: a generated name, or a whole collection.
+    place: [String; 4],
+    verb: String,
+    received: Timestamp,
+    time: Timestamp,
+    actor: User,
+}
+
+/// An exact attribution.
+struct Owed {
+    record: String,
+    time: Timestamp,
+    /// Kind, namespace, name.
+    policy: [String; 3],
+    laws: Vec<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Near {
+    laws: VecDeque<Seen>,
+    writes: VecDeque<Wrote>,
+}
+
+/// What is remembered of laws and those who wrote them.
+#[derive(Default)]
+pub(super) struct Lawgivers {
+    near: Near,
+    dirty: bool,
+    records: VecDeque<Owed>,
+}
+
+impl Lawgivers {
+    pub(super) fn load(store: &Store) -> Result<Lawgivers, StoreError> {
+        let near = store.state(NEAR)?;
+        let near = near.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(Lawgivers {
+            near: near.unwrap_or_default(),
+            ..Lawgivers::default()
+        })
+    }
+
+    /// The state row, if it has changed.
+    pub(super) fn state(&mut self) -> Option<(String, Option<Vec<u8>>)> {
+        std::mem::take(&mut self.dirty).then(|| (NEAR.to_owned(), Some(json(&self.near))))
+    }
+
+    /// A law entry is about to be written.
+    pub(super) fn law(&mut self, entry: &NewEntry, now: Timestamp, entries: &mut Vec<NewEntry>) {
+        let Ok(law) = serde_json::from_slice::<Entry>(&entry.public) else {
+            return;
+        };
+        let Some(place) = law.place() else { return };
+        // A recorded day has no one who came late.
+        if now.duration_since(law.time) > KEPT {
+            return;
+        }
+        let seen = Seen {
+            law: law.id,
+            place: [
+                place.kind.group.to_owned(),
+                place.kind.kind.to_owned(),
+                place.namespace,
+                place.name,
+            ],
+            change: law.change,
+            after: law.after.unwrap_or(law.time),
+            at: law.time,
+        };
+        self.doubt(&seen, now, entries);
+        let earlier = self.earlier(&seen);
+        let writes = self.near.writes.iter();
+        let by = writes.filter(|write| write.made(&seen, earlier));
+        entries.extend(by.map(|write| changed_by(&seen, write, now)));
+        push(&mut self.near.laws, seen);
+        self.forget(now);
+        self.dirty = true;
+    }
+
+    /// An admitted write.
+    pub(super) fn wrote(&mut self, write: &Write, now: Timestamp, entries: &mut Vec<NewEntry>) {
+        let of_law = matches!(
+            write.group.as_str(),
+            "kyverno.io" | "policies.kyverno.io" | "admissionregistration.k8s.io"
+        );
+        if !of_law || write.dry_run || !write.subresource.is_empty() {
+            return;
+        }
+        let Some(kind) = Kind::by_plural(&write.group, &write.resource) else {
+            return;
+        };
+        let wrote = Wrote {
+            event: write.event.to_string(),
+            place: [
+                kind.group.to_owned(),
+                kind.kind.to_owned(),
+                write.namespace.clone(),
+                write.name.clone(),
+            ],
+            verb: write.verb.clone(),
+            received: write.received,
+            time: write.time,
+            actor: write.actor.clone(),
+        };
+        if now.duration_since(wrote.time) > KEPT && self.near.laws.is_empty() {
+            return;
+        }
+        for seen in &self.near.laws {
+            if wrote.made(seen, self.earlier(seen)) {
+                entries.push(changed_by(seen, &wrote, now));
+            }
+        }
+        push(&mut self.near.writes, wrote);
+        self.forget(now);
+        self.dirty = true;
+    }
+
+    /// A record is about to be written: doubted if its law was superseded meanwhile, and
+    /// remembered if not.
+    pub(super) fn record(&mut self, record: &mut Record, time: Timestamp) {
+        let id = record.public.id.clone();
+        for owed in &mut record.public.attributions {
+            let exact = owed.grade == Some(Grade::Exact) && !owed.laws.is_empty();
+            let (true, Some(kind), Some(name)) = (exact, &owed.policy_kind, &owed.policy) else {
+                continue;
+            };
+            let namespace = owed.policy_namespace.clone().unwrap_or_default();
+            let policy = [kind.clone(), namespace, name.clone()];
+            let newer = self.near.laws.iter().filter(|seen| {
+                seen.place[1..] == policy && seen.near(time) && !owed.laws.contains(&seen.law)
+            });
+            let newer: Vec<String> = newer.map(|seen| seen.law.clone()).collect();
+            if newer.is_empty() {
+                if self.records.len() >= RECORDS {
+                    self.records.pop_front();
+                }
+                self.records.push_back(Owed {
+                    record: id.clone(),
+                    time,
+                    policy,
+                    laws: owed.laws.clone(),
+                });
+            } else {
+                owed.laws.extend(newer);
+                owed.grade = Some(Grade::Ambiguous);
+                EITHER.clone_into(&mut owed.doubt);
+            }
+        }
+    }
+
+    /// Records that were held to be exact, of the moment in which this law came.
+    fn doubt(&self, seen: &Seen, now: Timestamp, entries: &mut Vec<NewEntry>) {
+        // The only version ever of its object is the one that denied.
+        if !matches!(seen.change, Change::Changed) {
+            return;
+        }
+        let owed = self.records.iter().filter(|owed| {
+            seen.place[1..] == owed.policy && seen.near(owed.time) && !owed.laws.contains(&seen.law)
+        });
+        entries.extend(owed.map(|owed| {
+            let id = id(&["amendment", "law-in-doubt", &owed.record, &seen.law]);
+            let public = json!({
+                "id": id, "time": now, "amends": owed.record, "kind": "law-in-doubt",
+                "laws": [seen.law], "policy": owed.policy[2], "detail": EITHER,
+            });
+            amendment(id, &public, None)
+        }));
+    }
+
+    /// When the version before was observed.
+    fn earlier(&self, seen: &Seen) -> Option<Timestamp> {
+        let same = |other: &&Seen| other.place == seen.place && other.law != seen.law;
+        let before = self.near.laws.iter().filter(same).map(|other| other.at);
+        before.filter(|at| *at <= seen.at).max()
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let old = |at: Timestamp| now.duration_since(at) > KEPT;
+        self.near.laws.retain(|seen| !old(seen.at));
+        // A late batch brings old writes: they are of use while they are near a law.
+        let laws = &self.near.laws;
+        let of_use =
+            |write: &Wrote| !old(write.time) || laws.iter().any(|seen| write.place == seen.place);
+        self.near.writes.retain(of_use);
+    }
+}
+
+impl Seen {
+    /// Could an earlier version have been in force then, or this one?
+    fn near(&self, time: Timestamp) -> bool {
+        time >= sooner(self.after, WITHIN) && time <= later(self.at, WITHIN)
+    }
+}
+
+impl Wrote {
+    /// Can this write have made that version?
+    fn made(&self, seen: &Seen, earlier: Option<Timestamp>) -> bool {
+        let [group, kind, namespace, name] = &self.place;
+        let there = *group == seen.place[0]
+            && *kind == seen.place[1]
+            && *namespace == seen.place[2]
+            && (name.is_empty() || *name == seen.place[3]);
+        let deletes = matches!(self.verb.as_str(), "delete" | "deletecollection");
+        let verb = match seen.change {
+            Change::FirstSeen => false,
+            Change::Deleted => deletes,
+            Change::Created => matches!(self.verb.as_str(), "create" | "patch"),
+            Change::Changed => !deletes && !name.is_empty(),
+        };
+        // It made the first version that was observed after it, or one right behind that.
+        let taken = earlier.is_some_and(|earlier| {
+            earlier >= sooner(self.received, SKEW) && later(earlier, SKEW) < seen.at
+        });
+        let from = sooner(seen.after, WITHIN);
+        there && verb && !taken && self.time >= from && self.received <= later(seen.at, SKEW)
+    }
+}
+
+fn sooner(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn push<T>(queue: &mut VecDeque<T>, one: T) {
+    if queue.len() >= MOST {
+        queue.pop_front();
+    }
+    queue.push_back(one);
+}
+
+/// One for each write that may have made the version: their number says how sure it is.
+fn changed_by(seen: &Seen, write: &Wrote, now: Timestamp) -> NewEntry {
+    let id = id(&["amendment", "law-changed-by", &seen.law, &write.event]);
+    let public = json!({
+        "id": id, "time": now, "amends": seen.law, "kind": "law-changed-by",
+        "event": write.event, "verb": write.verb, "writtenAt": write.time,
+    });
+    amendment(id, &public, Some(json(&json!({"actor": write.actor}))))
+}
+
+fn amendment(id: String, public: &serde_json::Value, personal: Option<Vec<u8>>) -> NewEntry {
+    NewEntry {
+        id,
+        class: Class::Amendment,
+        public: json(public),
+        personal,
+        exhibit: None,
+    }
+}

@@ -1,0 +1,231 @@
+//! Who changed the law: writes and versions in both orders, and records of that moment.
+
+use super::*;
+use docket_record::law::{Change, Entry, LawBook, Object};
+use serde_json::json;
+
+const POLICY: &str = "require-pr-description";
+
+fn object(action: &str) -> Object {
+    Object::read(&json!({
+        "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": POLICY},
+        "spec": {"validationActions": [action], "matchConstraints": {"resourceRules": [
+            {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]},
+            "validations": [{"expression": "x", "message": "a pull request needs a description"}]},
+    }))
+    .unwrap()
+}
+
+/// A version observed so many milliseconds after the bench began.
+fn law(id: &str, change: Change, millis: i64, after: Option<i64>) -> NewEntry {
+    let at = |millis| start() + SignedDuration::from_millis(millis);
+    let object = object("Audit");
+    let law = Entry {
+        id: id.into(),
+        time: at(millis),
+        after: after.map(at),
+        change,
+        api_version: object.api_version,
+        kind: "ValidatingPolicy".into(),
+        namespace: String::new(),
+        name: POLICY.into(),
+        uid: "u".into(),
+        resource_version: "2".into(),
+        generation: 2,
+        hash: object.hash,
+        previous: None,
+        summary: vec!["validationActions: Deny → Audit".into()],
+        enforces: false,
+        text: object.text,
+        whole: None,
+    };
+    NewEntry {
+        id: law.id.clone(),
+        class: Class::Law,
+        public: json(&law),
+        personal: None,
+        exhibit: None,
+    }
+}
+
+/// An admitted write of the policy.
+fn write(user: &str, verb: &str, millis: i64) -> Value {
+    let time = start() + SignedDuration::from_millis(millis);
+    json!({
+        "level": "Metadata", "auditID": format!("{user}-{millis}"), "stage": "ResponseComplete",
+        "requestURI": format!("/apis/policies.kyverno.io/v1/validatingpolicies/{POLICY}"),
+        "verb": verb, "user": {"username": user, "groups": ["platform"]},
+        "objectRef": {"resource": "validatingpolicies", "name": POLICY,
+            "apiGroup": "policies.kyverno.io", "apiVersion": "v1"},
+        "responseStatus": {"metadata": {}, "code": 200},
+        "requestReceivedTimestamp": format!("{time:.6}"), "stageTimestamp": format!("{time:.6}"),
+    })
+}
+
+fn enact(bench: &mut Bench, entry: NewEntry) {
+    bench.commit(vec![Arrival {
+        entries: vec![entry],
+        ..Arrival::default()
+    }]);
+}
+
+/// (law, verb) of every amendment that names who changed a law.
+fn changed(bench: &Bench) -> Vec<(String, String)> {
+    let mut found: Vec<_> = bench
+        .rows(Class::Amendment)
+        .into_iter()
+        .filter(|row| row["kind"] == "law-changed-by")
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            (text("amends"), text("verb"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn told(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+#[test]
+fn the_write_that_changed_a_law_is_found_in_both_orders() {
+    for law_first in [true, false] {
+        let mut bench = Bench::new();
+        bench.now = start() + SignedDuration::from_secs(5);
+        let version = law("law-1", Change::Changed, 1000, None);
+        if law_first {
+            enact(&mut bench, version.clone());
+        }
+        bench.deliver(&[write("dana", "patch", 990)]);
+        if !law_first {
+            enact(&mut bench, version);
+        }
+        assert_eq!(changed(&bench), told(&[("law-1", "patch")]));
+        // Told again, it is the same.
+        bench.deliver(&[write("dana", "patch", 990)]);
+        assert_eq!(changed(&bench).len(), 1);
+    }
+}
+
+#[test]
+fn the_name_of_who_changed_a_law_is_in_the_personal_part() {
+    let mut bench = Bench::new();
+    enact(&mut bench, law("law-1", Change::Changed, 1000, None));
+    bench.deliver(&[write("dana", "update", 990)]);
+    let reader = Reader::open(&bench.dir.path().join("ledger")).unwrap();
+    let rows = reader.amendments("law-1").unwrap();
+    assert!(!String::from_utf8_lossy(&rows[0].public).contains("dana"));
+    let personal: Value = serde_json::from_slice(rows[0].personal.as_ref().unwrap()).unwrap();
+    assert_eq!(personal["actor"]["username"], "dana");
+}
+
+#[test]
+fn each_of_two_changes_is_owed_to_its_own_write() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(20);
+    bench.deliver(&[write("dana", "patch", 990), write("eve", "update", 8990)]);
+    enact(&mut bench, law("law-1", Change::Changed, 1000, None));
+    enact(&mut bench, law("law-2", Change::Changed, 9000, None));
+    assert_eq!(
+        changed(&bench),
+        told(&[("law-1", "patch"), ("law-2", "update")])
+    );
+}
+
+#[test]
+fn of_two_writes_that_may_have_done_it_both_are_named() {
+    let mut bench = Bench::new();
+    bench.deliver(&[write("dana", "patch", 900), write("eve", "update", 950)]);
+    enact(&mut bench, law("law-1", Change::Changed, 1000, None));
+    assert_eq!(
+        changed(&bench),
+        told(&[("law-1", "patch"), ("law-1", "update")])
+    );
+}
+
+#[test]
+fn a_write_that_did_something_else_changed_nothing() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(60);
+    enact(&mut bench, law("law-1", Change::Changed, 30_000, None));
+    let mut status = write("kyverno", "update", 29_990);
+    status["objectRef"]["subresource"] = "status".into();
+    let mut dry = write("dana", "patch", 29_990);
+    dry["requestURI"] = format!("{}?dryRun=All", dry["requestURI"].as_str().unwrap()).into();
+    let mut other = write("dana", "patch", 29_991);
+    other["objectRef"]["name"] = "another".into();
+    let deleted = write("dana", "delete", 29_990);
+    let long_before = write("dana", "patch", 1000);
+    let after = write("dana", "patch", 33_000);
+    bench.deliver(&[status, dry, other, deleted, long_before, after]);
+    assert_eq!(changed(&bench), []);
+}
+
+#[test]
+fn a_change_found_after_an_absence_is_owed_to_a_write_of_that_absence_also_after_a_restart() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(90);
+    enact(
+        &mut bench,
+        law("law-1", Change::Changed, 80_000, Some(10_000)),
+    );
+    bench.restart();
+    bench.deliver(&[write("dana", "patch", 40_000)]);
+    assert_eq!(changed(&bench), told(&[("law-1", "patch")]));
+}
+
+fn denied(bench: &Bench) -> Value {
+    bench.rows(Class::Denial).remove(0)["attributions"][0].clone()
+}
+
+fn with_law(bench: &Bench) {
+    let book = LawBook::always([(object("Deny"), "law-0".to_owned())]);
+    bench.court.laws.publish(book);
+}
+
+#[test]
+fn a_denial_of_the_moment_of_a_change_is_amended_when_the_watch_tells_of_it() {
+    let mut bench = Bench::new();
+    with_law(&bench);
+    let item = Bench::day().denied();
+    bench.deliver(&[item]);
+    assert_eq!(denied(&bench)["grade"], "exact");
+    assert_eq!(denied(&bench)["laws"], json!(["law-0"]));
+    enact(&mut bench, law("law-1", Change::Changed, 2000, None));
+    let doubts: Vec<Value> = bench
+        .rows(Class::Amendment)
+        .into_iter()
+        .filter(|row| row["kind"] == "law-in-doubt")
+        .collect();
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(doubts[0]["amends"], bench.rows(Class::Denial)[0]["id"]);
+    assert_eq!(doubts[0]["laws"], json!(["law-1"]));
+}
+
+#[test]
+fn a_denial_that_was_examined_before_the_law_was_told_is_not_written_as_exact() {
+    let mut bench = Bench::new();
+    with_law(&bench);
+    let item = Bench::day().denied();
+    let examined = bench
+        .court
+        .delivery("api", &events::list(&[item]), bench.now);
+    enact(&mut bench, law("law-1", Change::Changed, 2000, None));
+    bench.commit(vec![examined]);
+    assert_eq!(denied(&bench)["grade"], "ambiguous");
+    assert_eq!(denied(&bench)["laws"], json!(["law-0", "law-1"]));
+}
+
+#[test]
+fn a_denial_long_before_a_change_stays_exact() {
+    let mut bench = Bench::new();
+    with_law(&bench);
+    let item = Bench::day().denied();
+    bench.deliver(&[item]);
+    bench.now = start() + SignedDuration::from_secs(60);
+    enact(&mut bench, law("law-1", Change::Changed, 60_000, None));
+    assert!(bench.rows(Class::Amendment).is_empty());
+}
