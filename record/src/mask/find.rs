@@ -55,11 +55,11 @@ impl Finder {
     /// Places and values, by where they begin; none lies within another.
     pub(super) fn find(&self, text: &[u8]) -> Vec<(Range<usize>, usize)> {
         // By where they end: the longest that ends there.
-        let mut by_end: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        let mut by_end: Vec<Option<(usize, usize)>> = vec![None; text.len() + 1];
         let mut note = |range: Range<usize>, value: usize| {
-            let noted = by_end.entry(range.end).or_insert((range.start, value));
-            if range.start < noted.0 {
-                *noted = (range.start, value);
+            let noted = &mut by_end[range.end];
+            if noted.is_none_or(|(start, _)| range.start < start) {
+                *noted = Some((range.start, value));
             }
         };
         let mut followed = 0;
@@ -88,7 +88,10 @@ impl Finder {
             note(begin..text.len(), value);
         }
         let mut found: Vec<(Range<usize>, usize)> = Vec::new();
-        for (end, (start, value)) in by_end {
+        for (end, noted) in by_end.into_iter().enumerate() {
+            let Some((start, value)) = noted else {
+                continue;
+            };
             // Ends grow, so what begins no later holds all those before it that begin later.
             while found.last().is_some_and(|(last, _)| last.start >= start) {
                 found.pop();

@@ -170,11 +170,11 @@ fn hostile_values_and_texts_cost_little() {
     let masker = Masker::new(&secrets(&values), None);
     let text = format!("{}b{}", "a".repeat(9_000), "a".repeat(9_000));
     let began = std::time::Instant::now();
-    for _ in 0..20 {
+    for _ in 0..5 {
         assert!(!masker.mask(&text).unwrap().contains("aaaa"));
     }
     // Unoptimised, on a busy machine; what is quadratic here takes minutes.
-    assert!(began.elapsed().as_secs() < 20);
+    assert!(began.elapsed().as_secs() < 30);
 }
 
 fn value() -> impl Strategy<Value = String> {
