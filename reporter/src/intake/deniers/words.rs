@@ -16,6 +16,10 @@ struct OtherDenier<'a> {
     amends: &'a str,
     kind: &'static str,
     attribution: &'a Attribution,
+    /// The message stands as Kyverno's Event has it, and may repeat secret values of the
+    /// object: no witness was asked about it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unmasked: bool,
     /// Namespace and name of Kyverno's Event.
     event: &'a str,
     event_time: Timestamp,
@@ -67,6 +71,7 @@ pub(super) fn other_denier(
         amends: denial,
         kind,
         attribution,
+        unmasked: !seen.message.is_empty(),
         event: &seen.event,
         event_time: seen.time,
     };
