@@ -114,6 +114,7 @@ fn pull_requests() -> Vec<Step> {
         policies: &[("require-pr-description", None, NO_DESCRIPTION)],
         org: "acme",
         repository: Some("web"),
+        race: false,
     };
     let globex = Expected {
         org: "globex",
@@ -192,6 +193,17 @@ fn pull_requests() -> Vec<Step> {
             Action::Create(generated),
             globex,
         ),
+        admitted(
+            "bob",
+            "opens hotfix with a description that says why",
+            Action::Create(pull_request(
+                ACME,
+                "billing",
+                "hotfix",
+                "Round to cents",
+                "Rounds invoice totals to cents, as the bank asks for.",
+            )),
+        ),
     ]
 }
 
@@ -203,6 +215,8 @@ fn runs_and_hooks() -> Vec<Step> {
             json!({"repository": "web", "ref": "refs/heads/main", "fork": true, "trustTier": tier}),
         )
     };
+    let mut bare = pipeline("web-3", "trusted");
+    bare["spec"]["ref"] = json!("main");
     let job = acme(
         "Job",
         "web-2-test",
@@ -221,6 +235,7 @@ fn runs_and_hooks() -> Vec<Step> {
         policies: &[("fork-runs-untrusted", None, FORK)],
         org: "acme",
         repository: Some("web"),
+        race: false,
     };
     vec![
         admitted(
@@ -233,6 +248,23 @@ fn runs_and_hooks() -> Vec<Step> {
             "starts pipeline web-2 of a fork, trusted",
             Action::Create(pipeline("web-2", "trusted")),
             fork,
+        ),
+        denied(
+            CONSOLE,
+            "starts pipeline web-3, trusted, of a bare name: two hooks",
+            Action::Create(bare),
+            Expected {
+                policies: &[
+                    ("fork-runs-untrusted", None, FORK),
+                    (
+                        "pipelines-name-a-full-ref",
+                        Some("ref-is-full"),
+                        "Pipelines name a full ref, like refs/heads/main.",
+                    ),
+                ],
+                race: true,
+                ..fork
+            },
         ),
         denied(
             CONSOLE,
@@ -288,6 +320,7 @@ fn infrastructure() -> Vec<Step> {
                 )],
                 org: "acme",
                 repository: None,
+                race: false,
             },
         ),
         admitted(
@@ -309,6 +342,7 @@ fn infrastructure() -> Vec<Step> {
                 )],
                 org: "acme",
                 repository: None,
+                race: false,
             },
         ),
         admitted(
