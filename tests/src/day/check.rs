@@ -23,6 +23,8 @@ pub struct Expected {
     /// True if the policies sit behind different webhooks: the API server names one of
     /// them, whichever answered first.
     pub race: bool,
+    /// The paths whose change let the same object through later that day.
+    pub fixed: Option<&'static [&'static str]>,
 }
 
 /// What the check found.

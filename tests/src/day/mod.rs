@@ -3,6 +3,7 @@
 //! recorded day is one of them.
 
 mod check;
+pub mod next;
 mod writes;
 
 pub use check::{Expected, Verdict, check, check_records, records};

@@ -115,6 +115,7 @@ fn pull_requests() -> Vec<Step> {
         org: "acme",
         repository: Some("web"),
         race: false,
+        fixed: None,
     };
     let globex = Expected {
         org: "globex",
@@ -133,6 +134,7 @@ fn pull_requests() -> Vec<Step> {
             Action::Create(hotfix.clone()),
             Expected {
                 repository: Some("billing"),
+                fixed: Some(&["spec.description"]),
                 ..description("CREATE")
             },
         ),
@@ -236,6 +238,7 @@ fn runs_and_hooks() -> Vec<Step> {
         org: "acme",
         repository: Some("web"),
         race: false,
+        fixed: None,
     };
     vec![
         admitted(
@@ -321,6 +324,7 @@ fn infrastructure() -> Vec<Step> {
                 org: "acme",
                 repository: None,
                 race: false,
+                fixed: None,
             },
         ),
         admitted(
@@ -343,6 +347,7 @@ fn infrastructure() -> Vec<Step> {
                 org: "acme",
                 repository: None,
                 race: false,
+                fixed: None,
             },
         ),
         admitted(

@@ -17,6 +17,10 @@ fn the_first_run_leaves_each_denial_on_record_once_and_nothing_else() {
         let verdict = day::check(&done, &records);
         assert_eq!(verdict.wrong, Vec::<String>::new());
         assert_eq!((verdict.right, verdict.admitted), (13, 8));
+        let steps: Vec<day::Step> = done.iter().map(|done| done.step.clone()).collect();
+        let settled = day::next::settled(&plane, &steps).await?;
+        day::next::audited(&plane).await?;
+        assert_eq!(day::next::faults(&steps, &settled), Vec::<String>::new());
 
         // Every governed event came, so no number is missing, and the ledger proves whole.
         let gaps = format!("{}/api/gaps", plane.docket_url());

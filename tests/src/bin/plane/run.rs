@@ -3,6 +3,7 @@
 use crate::{replay, screen::Screen, show};
 use anyhow::Result;
 use docket_tests::binaries::{self, GoError};
+use docket_tests::krate::ACME;
 use docket_tests::plane::Place;
 use docket_tests::{ControlPlane, Options, Progress, day};
 use std::process::ExitCode;
@@ -17,7 +18,12 @@ pub async fn run() -> Result<ExitCode> {
     }
     let progress = Progress::visible();
     progress.heading("Starting a control plane with Kyverno and Docket");
-    let plane = ControlPlane::start_in(Place::run()?, Options::default(), &progress).await?;
+    // Nobody wants to wait a minute here to be told who else denied.
+    let options = Options {
+        reporter_flags: vec!["--others-wait=5s".to_owned()],
+        ..Options::default()
+    };
+    let plane = ControlPlane::start_in(Place::run()?, options, &progress).await?;
     let policies = Instant::now();
     plane.apply_policies(&day::policies()?).await?;
     progress.done(
@@ -53,22 +59,32 @@ async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCod
         done.push(step);
     }
     let records = day::records(plane, &done).await?;
+    let steps: Vec<day::Step> = done.iter().map(|done| done.step.clone()).collect();
+    let settled = day::next::settled(plane, &steps).await?;
+    day::next::audited(plane).await?;
 
     screen.heading("What was refused");
     show::command(plane, screen, &["list"]).await?;
-    let one = show::told(&records);
-    screen.heading("One of them in full");
+    let one = show::told(&settled);
+    screen.heading("One of them in full: two webhooks denied it, by which law, and what it was");
     show::command(plane, screen, &["show", &one]).await?;
     screen.heading("Its Kubernetes Event");
     show::event(plane, screen, &one).await?;
+    screen.heading("What happened next");
+    let outcomes = ["outcomes", "require-pr-description", "-n", ACME];
+    show::command(plane, screen, &outcomes).await?;
+    screen.heading("What audit mode finds, beside what was denied");
+    show::command(plane, screen, &["violations", "-n", ACME]).await?;
     screen.heading("The proof");
     let proved = show::command(plane, screen, &["verify"]).await?;
     let gaps = show::command(plane, screen, &["gaps"]).await?;
 
     let verdict = day::check(&done, &records);
+    let faults = day::next::faults(&steps, &settled);
     screen.heading("The check");
     show::verdict(screen, &verdict, proved);
-    if !verdict.wrong.is_empty() || !proved || !gaps {
+    show::learned(screen, &faults);
+    if !verdict.wrong.is_empty() || !faults.is_empty() || !proved || !gaps {
         return Ok(ExitCode::FAILURE);
     }
     if screen.terminal {

@@ -60,14 +60,17 @@ pub async fn docket(screen: &Screen, mut docket: Command, args: &[&str]) -> Resu
     Ok(output.status.success())
 }
 
-/// The id of the denial to tell of: the one with two deniers.
+/// The id of the denial to tell of: the one that two webhooks denied; else one with two
+/// deniers.
 pub fn told(records: &[Value]) -> String {
     let two = |record: &&Value| {
         record["attributions"]
             .as_array()
             .is_some_and(|a| a.len() > 1)
     };
-    let record = records.iter().find(two).or(records.first());
+    let race = |record: &&Value| record["others"]["state"] == "seen";
+    let record = records.iter().find(race).or(records.iter().find(two));
+    let record = record.or(records.first());
     record
         .and_then(|record| record["id"].as_str())
         .unwrap_or_default()
@@ -115,12 +118,28 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// What the check found.
-pub fn verdict(screen: &Screen, verdict: &Verdict, proved: bool) {
-    let mark = |good: bool| match good {
+fn mark(screen: &Screen, good: bool) -> String {
+    match good {
         true => screen.paint(&Colour::Good, "✓"),
         false => screen.paint(&Colour::Bad, "✗"),
-    };
+    }
+}
+
+/// What is wrong with what was learned beside the denials.
+pub fn learned(screen: &Screen, faults: &[String]) {
+    let good = faults.is_empty();
+    screen.line(&format!(
+        "  {} each denier under one law, both where two webhooks denied, and what fixed it",
+        mark(screen, good)
+    ));
+    for fault in faults {
+        screen.line(&format!("  {} {fault}", mark(screen, false)));
+    }
+}
+
+/// What the check found.
+pub fn verdict(screen: &Screen, verdict: &Verdict, proved: bool) {
+    let mark = |good: bool| mark(screen, good);
     let all = verdict.wrong.is_empty();
     screen.line(&format!(
         "  {} {} denials, each on record once: policy, rule, message, actor, org, repository, verdict",
