@@ -151,6 +151,44 @@ fn a_huge_report_is_cut_and_says_how_much() {
     assert!(report.results[0].message.len() <= MESSAGE_LIMIT);
 }
 
+/// What the real reports controller wrote, as the API server gave it.
+fn recorded(bytes: &str) -> Vec<Report> {
+    let list: Value = serde_json::from_str(bytes).unwrap();
+    let items = list["items"].as_array().unwrap();
+    items.iter().map(read).collect()
+}
+
+#[test]
+fn recorded_reports_say_what_the_scan_found_and_that_it_was_fixed() {
+    let found = recorded(include_str!("../../../tests/recorded/reports/found.json"));
+    let [audited, excepted] = &found[..] else {
+        panic!("{found:#?}");
+    };
+    let [violation] = &audited.results[..] else {
+        panic!("{audited:#?}");
+    };
+    assert!(violation.is_violation());
+    assert_eq!(violation.policy, "audited-title");
+    assert_eq!(violation.message, "Begin the title with feat.");
+    assert_eq!(violation.background, Some(true));
+    let subject = violation.subject.as_ref().unwrap();
+    assert_eq!((&*subject.kind, &*subject.name), ("PullRequest", "stands"));
+    assert_eq!(
+        subject.uid, audited.name,
+        "a report is named by its object's uid"
+    );
+    let [skipped] = &excepted.results[..] else {
+        panic!("{excepted:#?}");
+    };
+    assert!(skipped.is_excepted());
+    assert_eq!(skipped.exceptions, ["let-in"], "without its namespace");
+    assert_eq!(skipped.policy, "excepted-description");
+
+    let fixed = recorded(include_str!("../../../tests/recorded/reports/fixed.json"));
+    assert!(fixed[0].results.is_empty());
+    assert_eq!(fixed[0].scope.as_ref().unwrap().name, "stands");
+}
+
 /// Any JSON in the places that are read.
 fn anything() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -14,5 +14,6 @@ mod import;
 mod outages;
 mod outcomes;
 mod readers;
+mod reports;
 mod shapes;
 mod verdicts;
