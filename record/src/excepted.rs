@@ -36,17 +36,15 @@ pub fn by_law(list: &PolicyList, target: &Target<'_>) -> Vec<(Attribution, Excep
 
 /// Does this part of an exception name the policy?
 pub fn names(exception: &Exception, named: &ExceptionRef, policy: &Policy) -> bool {
-    let legacy = exception.api_version.starts_with("kyverno.io/");
-    let kind = if legacy {
-        LEGACY.contains(&policy.kind.as_str())
-    } else {
-        named.kind == policy.kind
-    };
-    kind && match named.policy.split_once('/') {
-        Some((namespace, name)) if legacy => policy.namespace == namespace && policy.name == name,
-        // The other group's reference has a kind and a name, never a namespace.
-        _ => policy.name == named.policy && !(legacy && !policy.namespace.is_empty()),
+    if exception.api_version.starts_with("kyverno.io/") {
+        let place = named.policy.split_once('/');
+        let (namespace, name) = place.unwrap_or(("", &named.policy));
+        return LEGACY.contains(&policy.kind.as_str())
+            && policy.namespace == namespace
+            && policy.name == name;
     }
+    // The other group's reference has a kind and a name, never a namespace.
+    named.kind == policy.kind && named.policy == policy.name
 }
 
 fn add(
