@@ -57,6 +57,9 @@ pub enum Command {
     /// Show where the record may be incomplete, and why
     #[command(after_help = GAPS_EXAMPLES)]
     Gaps(Gaps),
+    /// Show the versions of a policy, what changed, and who changed it
+    #[command(after_help = LAW_EXAMPLES)]
+    Law(Law),
     /// Check that nothing was changed, added, removed or swapped
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
@@ -84,6 +87,11 @@ const VIOLATIONS_EXAMPLES: &str = "Examples:
   docket violations --policy require-pr-description -o wide
 WHAT: `denied`, a write was refused and no object came of it; `audit: fail`, the object exists,
 the policy only reports; `enforce: fail`, it exists and would be refused today.";
+
+const LAW_EXAMPLES: &str = "Examples:
+  docket law history require-pr-description     its versions, newest first, with a diff
+  docket law history kyverno-resource-validating-webhook-cfg
+  docket law show ID                            the whole text of one version";
 
 const SHOW_EXAMPLES: &str = "Examples:
   docket show k3j5zq2a          by the beginning of its id, as `docket list` prints it
@@ -320,6 +328,47 @@ pub struct Show {
     /// The whole redacted object, not only its first lines (needs `get denials/evidence`)
     #[arg(long)]
     pub exhibit: bool,
+    /// table or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Law {
+    #[command(subcommand)]
+    pub command: LawCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LawCommand {
+    /// The versions of a policy, exception, binding or webhook configuration
+    History(LawHistory),
+    /// One version in full
+    Show(LawShow),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LawHistory {
+    /// Name of the object
+    pub policy: String,
+    /// Only of this kind, such as ClusterPolicy
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Only of this namespace
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// At most so many; 0: all
+    #[arg(long, default_value_t = 20)]
+    pub limit: u64,
+    /// table or json
+    #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
+    pub output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LawShow {
+    /// Id of the law entry
+    pub id: String,
     /// table or json
     #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true)]
     pub output: Output,

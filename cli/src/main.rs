@@ -18,6 +18,7 @@ mod failure;
 mod gaps;
 mod import;
 mod known;
+mod law;
 mod list;
 mod outcomes;
 mod remote;
@@ -58,6 +59,7 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
             args::Command::Show(show) => show::run(&server, show).await,
             args::Command::Outcomes(asked) => outcomes::run(&server, asked).await,
             args::Command::Gaps(gaps) => gaps::run(&server, gaps).await,
+            args::Command::Law(law) => law::run(&server, law).await,
             args::Command::Verify(args::Verify {
                 store: Some(file),
                 checkpoint,

@@ -45,7 +45,13 @@ pub async fn run(server: &Server, show: Show) -> Result<(), Failure> {
             } else {
                 client.json_if_any(&path).await?
             };
+            let id = encode(item["id"].as_str().unwrap_or(&id));
+            let laws = format!("/api/policy-denials/{id}/law");
+            let laws = client.json_if_any(&laws).await?.unwrap_or_default();
             let mut page = Page::new(Screen::now()).fill(&item, Timestamp::now());
+            for law in laws["items"].as_array().into_iter().flatten() {
+                page.push_str(&Page::new(Screen::now()).law(law));
+            }
             if let Some(exhibit) = exhibit {
                 let longest = if show.exhibit {
                     usize::MAX
@@ -373,6 +379,34 @@ impl Page {
     }
 
     /// The redacted object, and what was left out of it.
+    /// The policy's text of then, not of now.
+    fn law(mut self, law: &Value) -> String {
+        self.out.push('\n');
+        let of = |name: &str| text(&law[name]);
+        let title = format!(
+            "{} ({}), as of {}",
+            of("name"),
+            of("kind"),
+            moment(&of("time"))
+        );
+        self.line("Law", Style::Bold, &title);
+        let mut spec = law.clone();
+        if law["text"]["spec"].is_object() {
+            spec["text"] = law["text"]["spec"].clone();
+        }
+        let lines = crate::law::text(&spec);
+        for line in lines.iter().take(FIRST_LINES) {
+            self.out.push_str(&format!("{:LABEL$}{line}\n", ""));
+        }
+        let more = lines.len().saturating_sub(FIRST_LINES);
+        let hint = match more {
+            0 => format!("docket law show {}", of("id")),
+            more => format!("… {more} more lines: docket law show {}", of("id")),
+        };
+        self.line("", Style::Dim, &hint);
+        self.out
+    }
+
     fn exhibit(mut self, exhibit: &Value, longest: usize) -> String {
         self.out.push('\n');
         let yaml = yaml(&exhibit["object"]);

@@ -83,3 +83,8 @@ fn the_corpus_of_calls_for_exhibits_holds() {
 fn the_corpus_of_objects_and_texts_to_mask_holds() {
     run("mask", parsers::mask);
 }
+
+#[test]
+fn the_corpus_of_laws_holds() {
+    run("law", parsers::law);
+}

@@ -8,6 +8,9 @@ use docket_record::exhibit::{self, LONGEST_EXHIBIT, QUESTIONS, Question, Questio
 use docket_record::import::split::Splitter;
 use docket_record::import::{Format, Read, read};
 use docket_record::kyverno_event::{self, CONTROLLER, Named, REASON};
+use docket_record::law::summary::summary;
+use docket_record::law::text::{TEXT_LIMIT, hash, kept};
+use docket_record::law::{LawBook, Object};
 use docket_record::policies::{Policy, PolicyList, Rule, Target};
 use docket_record::redact::{Rules, clean_text};
 use docket_record::report::{MESSAGE_LIMIT, MOST_RESULTS, Report};
@@ -300,4 +303,32 @@ pub fn mask(bytes: &[u8]) {
     if let Some(token) = token.filter(|token| token.len() > 5 && token.chars().all(counts)) {
         assert!(!masked.contains(token) || "[redacted:][masked]".contains(token));
     }
+}
+
+/// A law from an object, or from two versions of one: what is read can be kept, names the
+/// same version however often it is read, and what changed in it is said in few words.
+pub fn law(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+        return;
+    };
+    let objects = match &value {
+        serde_json::Value::Array(objects) => objects.iter().take(2).collect(),
+        object => vec![object],
+    };
+    let read: Vec<Object> = objects.into_iter().filter_map(Object::read).collect();
+    for object in &read {
+        assert!(!object.place.name.is_empty());
+        assert_eq!(hash(&object.text), object.hash);
+        let (kept, whole) = kept(&object.text);
+        let length = kept.as_str().map_or(kept.to_string().len(), str::len);
+        assert!(length <= TEXT_LIMIT);
+        assert_eq!(whole.is_some(), kept.is_string());
+    }
+    if let [old, new] = &read[..] {
+        let said = summary(&old.text, &new.text);
+        assert_eq!(said.is_empty(), old.text == new.text);
+        assert!(said.len() <= 25 && said.iter().all(|line| line.len() < 1024));
+    }
+    let laws = read.into_iter().map(|object| (object, "law".to_owned()));
+    drop(LawBook::always(laws).now());
 }

@@ -11,6 +11,7 @@ mod exhibits;
 mod first_run;
 mod forgery;
 mod import;
+mod law;
 mod outages;
 mod outcomes;
 mod readers;

@@ -42,10 +42,7 @@ pub(super) async fn of_denial(
             )));
         }
     };
-    let laws = records
-        .laws_named(named(&denial.row))
-        .await
-        .map_err(unread)?;
+    let laws = records.laws_named(named(&denial)).await.map_err(unread)?;
     let everyone = scope == Scope::All;
     let items: Vec<Value> = laws.iter().map(|law| item(law, everyone)).collect();
     let id = &denial.row.id;
@@ -106,20 +103,24 @@ pub(super) async fn one(
     }
 }
 
-/// Ids of the laws that a record names, once each.
-fn named(row: &Row) -> Vec<String> {
-    let public: Value = serde_json::from_slice(&row.public).unwrap_or_default();
+/// Ids of the laws that a record names, and of those that put it in doubt; once each.
+fn named(denial: &Entry) -> Vec<String> {
+    let read = |row: &Row| -> Value { serde_json::from_slice(&row.public).unwrap_or_default() };
+    let public = read(&denial.row);
+    let attributions = public["attributions"].as_array().into_iter().flatten();
+    let mut lists: Vec<Value> = attributions
+        .flat_map(|one| [one["laws"].clone(), one["bindingLaws"].clone()])
+        .collect();
+    let later = denial.amendments.iter().map(read);
+    let doubts = later.filter(|later| later["kind"] == "law-in-doubt");
+    lists.extend(doubts.map(|doubt| doubt["laws"].clone()));
     let mut ids: Vec<String> = Vec::new();
-    for attribution in public["attributions"].as_array().into_iter().flatten() {
-        for field in ["laws", "bindingLaws"] {
-            for id in attribution[field].as_array().into_iter().flatten() {
-                if let Some(id) = id.as_str()
-                    && ids.len() < MOST
-                    && !ids.iter().any(|known| known == id)
-                {
-                    ids.push(id.to_owned());
-                }
-            }
+    for id in lists.iter().filter_map(Value::as_array).flatten() {
+        if let Some(id) = id.as_str()
+            && ids.len() < MOST
+            && !ids.iter().any(|known| known == id)
+        {
+            ids.push(id.to_owned());
         }
     }
     ids

@@ -4,6 +4,7 @@ mod access;
 mod cluster_double;
 mod evidence;
 mod importing;
+mod laws;
 mod others;
 mod outcomes;
 mod reading;
