@@ -21,7 +21,9 @@ async fn history(plane: &ControlPlane, policy: &str) -> Result<Vec<Value>> {
 /// The newest version, once it is this change and (if asked for) someone is named for it.
 async fn newest(plane: &ControlPlane, policy: &str, change: &str, named: bool) -> Result<Value> {
     let what = format!("{policy} is {change}");
-    eventually(&what, Duration::from_secs(40), || async {
+    // The last try of a batch that found no reporter comes up to 98 s after its first.
+    let patience = Duration::from_secs(if named { 150 } else { 40 });
+    eventually(&what, patience, || async {
         let newest = history(plane, policy).await?.into_iter().next();
         Ok(newest
             .filter(|law| law["change"] == change && (!named || law["changedBy"][0].is_object())))
