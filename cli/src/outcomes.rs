@@ -67,9 +67,8 @@ fn lines(figures: &Value) -> Vec<String> {
             ("fixedRetried", "by trying again when the enforcer was back"),
             ("fixedSameActor", "by whoever had been denied"),
         ];
-        parts.extend(other.into_iter().filter_map(|(name, words)| {
-            (number(name) > 0).then(|| format!("{} {words}", number(name)))
-        }));
+        let other = other.into_iter().filter(|(name, _)| number(name) > 0);
+        parts.extend(other.map(|(name, words)| format!("{} {words}", number(name))));
         lines.push(format!("Fixed          {fixed}: {}", parts.join(", ")));
     }
     for (name, words) in [

@@ -14,7 +14,7 @@ fn came(world: &mut World, n: u32, denial: u32, change: Value) {
         "after": 720_000, "afterLast": 720_000, "sameActor": true,
         "paths": [{"path": "spec.description", "change": "added"}],
     });
-    for (name, value) in change.as_object().unwrap() {
+    for (name, value) in change.as_object().into_iter().flatten() {
         public[name] = value.clone();
     }
     let personal = json!({"name": "pr-\u{1b}[31m", "actor": {"username": "car\u{1b}ol"}});

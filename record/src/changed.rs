@@ -83,7 +83,7 @@ fn is_noise(path: &str) -> bool {
         path.strip_prefix(*noise)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    NOISE.iter().any(|noise| under(&noise))
+    NOISE.iter().any(under)
         || (path.starts_with("metadata.annotations") && path.contains(LAST_APPLIED))
 }
 

@@ -35,6 +35,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Ids and public parts, and the size of the tree.
+type Content = (Vec<(String, Vec<u8>)>, u64);
+
 impl Court {
     async fn new() -> Result<Court> {
         let directory = tempfile::tempdir()?;
@@ -147,7 +150,7 @@ impl Court {
     }
 
     /// Ids and public parts of all records, and how large the tree is.
-    fn content(&self) -> Result<(Vec<(String, Vec<u8>)>, u64)> {
+    fn content(&self) -> Result<Content> {
         let mut rows = Vec::new();
         let mut size = 0;
         for class in Class::ALL {
