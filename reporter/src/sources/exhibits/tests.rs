@@ -324,3 +324,37 @@ async fn the_answers_of_a_witness_are_as_many_as_the_questions() {
         [Answer::Missing(Missing::UnknownWitness)]
     ));
 }
+
+#[tokio::test]
+async fn of_admitted_writes_only_those_that_answer_a_denial_are_asked_for_by_digest() {
+    let (url, calls) = double(Mood::Answers, object()).await;
+    let (court, _registry) = court(&[("witness-0", &url)]);
+    let (waiting, mut day) = (crate::intake::outcome::Waiting::default(), day());
+    let answered = async |items: &[Value]| {
+        let mut arrival = court.delivery("api", &events::list(items), Timestamp::now());
+        court.answers(&mut arrival, &waiting).await;
+        let writes = arrival.findings.into_iter().filter_map(|one| one.write);
+        writes.map(|write| write.digests).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        answered(&[day.admitted(), day.admitted()]).await,
+        [None, None]
+    );
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "nothing waits for them");
+    // The denial may come in the same batch, and after the write.
+    let items = [day.admitted(), day.denied(), day.admitted()];
+    let given = answered(&items).await;
+    assert_eq!((given.len(), calls.load(Ordering::Relaxed)), (2, 1));
+    for digests in given {
+        let digests = digests.unwrap();
+        assert_eq!(digests.key, "k1");
+        assert!(digests.paths.contains_key("spec.title"), "{digests:?}");
+        assert!(!format!("{digests:?}").contains("s3cr3t"), "{digests:?}");
+    }
+    // And in an earlier one. Dry runs store nothing.
+    assert!(answered(&[day.admitted()]).await[0].is_some());
+    let mut dry = day.admitted();
+    let uri = format!("{}?dryRun=All", dry["requestURI"].as_str().unwrap());
+    dry["requestURI"] = uri.into();
+    assert_eq!(answered(&[dry]).await, [None]);
+}
