@@ -134,10 +134,14 @@ fn by(law: &Value) -> String {
         })
         .collect();
     names.dedup();
+    let perhaps = match law["changedBy"][0]["perhaps"] == true {
+        true => " perhaps",
+        false => "",
+    };
     match &names[..] {
         [] => String::new(),
-        [one] => format!(" by {one}"),
-        several => format!(" by one of {}", several.join(", ")),
+        [one] => format!("{perhaps} by {one}"),
+        several => format!("{perhaps} by one of {}", several.join(", ")),
     }
 }
 

@@ -125,7 +125,7 @@ impl Lawgivers {
         let earlier = self.earlier(&seen);
         let writes = self.near.writes.iter();
         let by = writes.filter(|write| write.made(&seen, earlier));
-        entries.extend(by.map(|write| changed_by(&seen, write, now)));
+        entries.extend(by.map(|write| changed_by(&seen, write, earlier, now)));
         push(&mut self.near.laws, seen);
         self.forget(now);
         self.dirty = true;
@@ -160,8 +160,9 @@ impl Lawgivers {
             return;
         }
         for seen in &self.near.laws {
-            if wrote.made(seen, self.earlier(seen)) {
-                entries.push(changed_by(seen, &wrote, now));
+            let earlier = self.earlier(seen);
+            if wrote.made(seen, earlier) {
+                entries.push(changed_by(seen, &wrote, earlier, now));
             }
         }
         push(&mut self.near.writes, wrote);
@@ -286,12 +287,18 @@ fn push<T>(queue: &mut VecDeque<T>, one: T) {
 }
 
 /// One for each write that may have made the version: their number says how sure it is.
-fn changed_by(seen: &Seen, write: &Wrote, now: Timestamp) -> NewEntry {
+/// `perhaps`: only if the clocks differ, for by their word it came before the version
+/// that was observed earlier, or after this one.
+fn changed_by(seen: &Seen, write: &Wrote, earlier: Option<Timestamp>, now: Timestamp) -> NewEntry {
     let id = id(&["amendment", "law-changed-by", &seen.law, &write.event]);
-    let public = json!({
+    let mut public = json!({
         "id": id, "time": now, "amends": seen.law, "kind": "law-changed-by",
         "event": write.event, "verb": write.verb, "writtenAt": write.time,
     });
+    let before = earlier.is_some_and(|earlier| write.received <= earlier);
+    if before || write.received > seen.at {
+        public["perhaps"] = true.into();
+    }
     amendment(id, &public, Some(json(&json!({"actor": write.actor}))))
 }
 

@@ -25,8 +25,9 @@ async fn newest(plane: &ControlPlane, policy: &str, change: &str, named: bool) -
     let patience = Duration::from_secs(if named { 150 } else { 40 });
     eventually(&what, patience, || async {
         let newest = history(plane, policy).await?.into_iter().next();
-        Ok(newest
-            .filter(|law| law["change"] == change && (!named || law["changedBy"][0].is_object())))
+        Ok(newest.filter(|law| {
+            law["change"] == change && (!named || law["changedBy"][0]["perhaps"] == false)
+        }))
     })
     .await
 }

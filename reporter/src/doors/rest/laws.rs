@@ -135,8 +135,12 @@ fn item(law: &Entry, everyone: bool) -> Value {
     item["position"] = law.row.position.into();
     item["recordedAt"] = time(law.row.recorded_at).into();
     if everyone {
-        let by = law.amendments.iter().filter_map(changed_by);
-        item["changedBy"] = by.collect::<Vec<Value>>().into();
+        let mut by: Vec<Value> = law.amendments.iter().filter_map(changed_by).collect();
+        // Those that fit only if the clocks differ count where no other does.
+        if by.iter().any(|one| one["perhaps"] != true) {
+            by.retain(|one| one["perhaps"] != true);
+        }
+        item["changedBy"] = by.into();
     }
     item
 }
@@ -157,5 +161,6 @@ fn changed_by(row: &Row) -> Option<Value> {
         "verb": public["verb"],
         "time": public["writtenAt"],
         "event": public["event"],
+        "perhaps": public["perhaps"] == true,
     }))
 }

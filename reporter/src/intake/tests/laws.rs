@@ -147,6 +147,36 @@ fn of_two_writes_that_may_have_done_it_both_are_named() {
 }
 
 #[test]
+fn a_write_that_fits_only_if_the_clocks_differ_is_marked() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(5);
+    bench.deliver(&[write("admin", "patch", 990), write("dana", "update", 1990)]);
+    enact(&mut bench, law("law-1", Change::Changed, 1000, None));
+    enact(&mut bench, law("law-2", Change::Changed, 2000, None));
+    let mut found: Vec<_> = bench
+        .rows(Class::Amendment)
+        .into_iter()
+        .map(|row| {
+            (
+                row["amends"].clone(),
+                row["verb"].clone(),
+                row["perhaps"] == true,
+            )
+        })
+        .collect();
+    found.sort_by_key(|(law, verb, _)| format!("{law}{verb}"));
+    assert_eq!(
+        found,
+        [
+            ("law-1".into(), "patch".into(), false),
+            ("law-1".into(), "update".into(), true),
+            ("law-2".into(), "patch".into(), true),
+            ("law-2".into(), "update".into(), false),
+        ]
+    );
+}
+
+#[test]
 fn a_write_that_did_something_else_changed_nothing() {
     let mut bench = Bench::new();
     bench.now = start() + SignedDuration::from_secs(60);
