@@ -203,6 +203,9 @@ pub(crate) async fn serves(plane: &ControlPlane) -> Result<bool> {
 /// How long the API server may take to notice a changed webhook configuration; it watches
 /// them, so this is generous.
 const SETTLE: Duration = Duration::from_millis(1_000);
+/// Kyverno 1.18 registers a hook before its own engine has compiled the policy: until then
+/// it lets everything pass, and nothing that it publishes tells when it begins to judge.
+const SETTLE_1_18: Duration = Duration::from_secs(5);
 
 impl ControlPlane {
     /// Applies policies (YAML, several documents) and waits until Kyverno has registered
@@ -226,7 +229,11 @@ impl ControlPlane {
             })
             .await?;
         }
-        tokio::time::sleep(SETTLE).await;
+        let settle = match crate::binaries::kyverno_line()? {
+            "1.18" => SETTLE_1_18,
+            _ => SETTLE,
+        };
+        tokio::time::sleep(settle).await;
         Ok(())
     }
 
