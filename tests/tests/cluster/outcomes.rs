@@ -145,9 +145,9 @@ fn a_retry_under_another_generated_name_is_of_the_series_only() {
 fn a_denied_dry_run_has_no_outcome() {
     on_shared_runtime(async {
         let plane = shared().await?;
-        let namespace = plane.org_namespace("dry").await?;
+        let namespace = plane.org_namespace("rehearsed").await?;
         plane
-            .apply_policies(&[wants_ok("dry-description", &namespace)])
+            .apply_policies(&[wants_ok("rehearsed-description", &namespace)])
             .await?;
         let mut object = pull_request(&namespace, "tried", "no");
         refused(plane, &object).await?;
