@@ -263,9 +263,10 @@ impl Wrote {
             Change::Changed => !deletes && !name.is_empty(),
         };
         // It made the first version that was observed after it, or one right behind that.
-        let taken = earlier.is_some_and(|earlier| {
-            earlier >= sooner(self.received, SKEW) && later(earlier, SKEW) < seen.at
-        });
+        // No allowance for clocks here: a version that was observed just before the write
+        // must not take it away from the next one.
+        let taken = earlier
+            .is_some_and(|earlier| earlier >= self.received && later(earlier, SKEW) < seen.at);
         let from = sooner(seen.after, WITHIN);
         there && verb && !taken && self.time >= from && self.received <= later(seen.at, SKEW)
     }

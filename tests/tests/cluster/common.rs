@@ -47,6 +47,16 @@ pub fn pull_request(namespace: &str, name: &str, description: &str) -> Value {
 
 /// A ValidatingPolicy on pull requests of one namespace, in Deny.
 pub fn validating_policy(name: &str, namespace: &str, expression: &str, message: &str) -> Value {
+    // Kyverno 1.18 puts all policies behind one hook, whatever their selectors: the hook is
+    // then not called for most of them. There the expression looks at the namespace.
+    let old_line = docket_tests::binaries::kyverno_line().is_ok_and(|line| line == "1.18");
+    let (selector, expression) = if old_line {
+        let expression = format!("request.namespace != '{namespace}' || ({expression})");
+        (json!({}), expression)
+    } else {
+        let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+        (selector, expression.to_owned())
+    };
     json!({
         "apiVersion": "policies.kyverno.io/v1",
         "kind": "ValidatingPolicy",
@@ -54,7 +64,7 @@ pub fn validating_policy(name: &str, namespace: &str, expression: &str, message:
         "spec": {
             "validationActions": ["Deny"],
             "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "namespaceSelector": selector,
                 "resourceRules": [{"apiGroups": ["krate.a5c.ai"], "apiVersions": ["*"],
                     "resources": ["pullrequests"], "operations": ["CREATE", "UPDATE", "DELETE"]}],
             },

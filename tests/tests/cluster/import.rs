@@ -157,7 +157,7 @@ fn an_import_brings_what_the_api_server_never_sent_and_closes_the_gap() {
         };
         eventually(
             "what never came is a gap",
-            Duration::from_secs(60),
+            Duration::from_secs(180),
             || async { Ok((!missing().await?.is_empty()).then_some(())) },
         )
         .await?;
