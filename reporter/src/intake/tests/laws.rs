@@ -177,6 +177,23 @@ fn a_write_that_fits_only_if_the_clocks_differ_is_marked() {
 }
 
 #[test]
+fn a_change_right_behind_the_creation_is_owed_to_who_changed_it() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(5);
+    enact(&mut bench, law("made", Change::Created, 1000, None));
+    enact(
+        &mut bench,
+        law("changed", Change::Changed, 3300, Some(2200)),
+    );
+    bench.deliver(&[write("dana", "patch", 2900)]);
+    let found = bench.rows(Class::Amendment);
+    let sure = found
+        .iter()
+        .any(|row| row["amends"] == "changed" && row["perhaps"] != true);
+    assert!(sure, "{found:#?}");
+}
+
+#[test]
 fn a_write_that_did_something_else_changed_nothing() {
     let mut bench = Bench::new();
     bench.now = start() + SignedDuration::from_secs(60);
