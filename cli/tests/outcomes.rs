@@ -1,7 +1,5 @@
 //! `docket outcomes`, and what `docket show` says happened next.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
-
 mod support;
 
 use docket_ledger::entry::Class;
