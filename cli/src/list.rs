@@ -27,6 +27,17 @@ pub struct Paged {
     pub denials_since: Option<String>,
 }
 
+impl Paged {
+    /// All items as one document; it says so where a recorded day is shown.
+    pub fn json(&self) -> String {
+        let mut body = json!({ "items": self.items });
+        if self.replay {
+            body["replay"] = Value::Bool(true);
+        }
+        json(&body)
+    }
+}
+
 /// Ask for page after page. A limit of 0 is none.
 pub async fn pages(
     client: &Client,
@@ -123,11 +134,7 @@ pub async fn run(server: &Server, list: Box<List>) -> Result<(), Failure> {
     };
     let paged = pages(&client, &path, &filters, limit).await?;
     if output == Output::Json {
-        let mut body = json!({ "items": paged.items });
-        if paged.replay {
-            body["replay"] = Value::Bool(true);
-        }
-        print(&json(&body));
+        print(&paged.json());
         return Ok(());
     }
     show(&paged, output == Output::Wide, namespace.is_none());

@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::list::{moment, object, pages};
 use crate::screen::{Screen, Style, note, print};
 use crate::table::{Cell, Column, render};
-use crate::text::{json, plain};
-use serde_json::{Value, json};
+use crate::text::plain;
+use serde_json::Value;
 
 pub async fn run(server: &Server, violations: Box<Violations>) -> Result<(), Failure> {
     let client = Client::new(server)?;
@@ -52,11 +52,7 @@ pub async fn run(server: &Server, violations: Box<Violations>) -> Result<(), Fai
     };
     let paged = pages(&client, &path, &filters, limit).await?;
     if output == Output::Json {
-        let mut body = json!({ "items": paged.items });
-        if paged.replay {
-            body["replay"] = Value::Bool(true);
-        }
-        print(&json(&body));
+        print(&paged.json());
         return Ok(());
     }
     let screen = Screen::now();

@@ -203,23 +203,9 @@ impl Records {
             return Ok(Listing::empty());
         }
         let question = move |reader: &Reader| {
-            let wanted = page.limit as usize;
             let total = reader.count(&filter)?;
-            let mut rows = reader.list(
-                &filter,
-                &Page {
-                    limit: page.limit + 1,
-                    ..page
-                },
-            )?;
-            let more = rows.len() > wanted;
-            rows.truncate(wanted);
-            let entries = rows.into_iter().map(|row| entry(reader, row));
-            Ok(Listing {
-                items: entries.collect::<Result<_, StoreError>>()?,
-                total,
-                more,
-            })
+            let rows = reader.list(&filter, &one_more(&page))?;
+            listing(reader, rows, total, page.limit)
         };
         self.pool
             .read(move |reader| reader.snapshot(question))
@@ -427,6 +413,32 @@ impl Records {
 /// A scope of no namespaces reads nothing, whatever the ledger would make of it.
 fn nothing(filter: &Filter) -> bool {
     filter.namespaces.as_ref().is_some_and(Vec::is_empty)
+}
+
+/// The page and one row behind it, which tells whether more follow.
+fn one_more(page: &Page) -> Page {
+    Page {
+        limit: page.limit + 1,
+        ..page.clone()
+    }
+}
+
+/// What was read with [`one_more`], as a page of at most `limit`.
+fn listing(
+    reader: &Reader,
+    mut rows: Vec<Row>,
+    total: u64,
+    limit: u32,
+) -> Result<Listing, StoreError> {
+    let wanted = limit as usize;
+    let more = rows.len() > wanted;
+    rows.truncate(wanted);
+    let entries = rows.into_iter().map(|row| entry(reader, row));
+    Ok(Listing {
+        items: entries.collect::<Result<_, StoreError>>()?,
+        total,
+        more,
+    })
 }
 
 fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {

@@ -1,9 +1,8 @@
 //! Laws: the versions of policies, and who changed them.
 
-use super::{Entry, Listing, ReadError, Records, Scope, entry};
+use super::{Entry, Listing, ReadError, Records, Scope, entry, listing, one_more};
 use docket_ledger::entry::Class;
 use docket_ledger::query::{LawFilter, Page, Reader};
-use docket_ledger::store::StoreError;
 
 impl Records {
     /// One page of law entries, newest first. Those of a namespace are its readers' to
@@ -25,20 +24,8 @@ impl Records {
             return Ok(Listing::empty());
         }
         let question = move |reader: &Reader| {
-            let wanted = page.limit as usize;
-            let page = Page {
-                limit: page.limit + 1,
-                ..page
-            };
-            let (mut rows, total) = reader.laws(&filter, &page)?;
-            let more = rows.len() > wanted;
-            rows.truncate(wanted);
-            let entries = rows.into_iter().map(|row| entry(reader, row));
-            Ok(Listing {
-                items: entries.collect::<Result<_, StoreError>>()?,
-                total,
-                more,
-            })
+            let (rows, total) = reader.laws(&filter, &one_more(&page))?;
+            listing(reader, rows, total, page.limit)
         };
         self.pool
             .read(move |reader| reader.snapshot(question))
