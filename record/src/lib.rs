@@ -15,6 +15,7 @@
 #[macro_use]
 mod pattern;
 
+pub mod api;
 pub mod attribution;
 pub mod audit;
 pub mod changed;
