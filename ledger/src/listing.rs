@@ -27,6 +27,15 @@ impl Selection {
         } else {
             ("r.time", "r.namespace")
         };
+        if let Some(positions) = &filter.positions {
+            let list: Vec<String> = positions.iter().map(u64::to_string).collect();
+            // One text for every list, so that the statement is prepared once.
+            binds.push(Value::from(format!("[{}]", list.join(","))));
+            let place = binds.len();
+            terms.push(format!(
+                "r.position IN (SELECT value FROM json_each(?{place}))"
+            ));
+        }
         let mut equal = |column: &str, value: &Option<String>| {
             value.as_ref().map(|value| {
                 binds.push(Value::from(value.clone()));

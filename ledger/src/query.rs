@@ -8,6 +8,7 @@ mod list;
 mod outcomes;
 mod proof;
 mod series;
+mod touched;
 
 use crate::store::{Kind, StoreError, for_each_state, kind};
 use rusqlite::{Connection, OpenFlags};
@@ -23,6 +24,7 @@ pub use list::{Filter, Page};
 pub use outcomes::{Case, Cases};
 pub use proof::SaltedPart;
 pub use series::SeriesRow;
+pub use touched::Touch;
 
 /// A read-only connection. Each call sees one state of the ledger; several calls see the
 /// same state inside [`Reader::snapshot`].

@@ -58,6 +58,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         reports: Reports::default(),
         laws: Arc::clone(&court.laws),
         objects,
+        head: doors::Head::new(writer.size(), stopped.clone()),
     };
     let callers = callers::callers(
         &arguments,

@@ -40,6 +40,8 @@ pub struct Filter {
     pub operation: Option<String>,
     /// Dry runs only, or none.
     pub dry_run: Option<bool>,
+    /// Only those of these positions; `None` does not filter.
+    pub positions: Option<Vec<u64>>,
 }
 
 /// Where a page starts. Newest first, by (time, position).

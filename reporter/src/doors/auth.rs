@@ -31,6 +31,9 @@ pub struct Patience {
     pub bad_token: Duration,
     /// May this user read that namespace.
     pub access: Duration,
+    /// How long a stream goes on before its reader's scope is asked for again: with
+    /// `access`, what is taken away is gone within a minute.
+    pub stream: Duration,
 }
 
 impl Default for Patience {
@@ -39,6 +42,7 @@ impl Default for Patience {
             token: Duration::from_secs(20),
             bad_token: Duration::from_secs(2),
             access: Duration::from_secs(10),
+            stream: Duration::from_secs(30),
         }
     }
 }

@@ -14,6 +14,7 @@
 mod auth;
 mod cursor;
 mod error;
+mod follow;
 mod guard;
 mod import;
 mod item;
@@ -25,9 +26,11 @@ pub mod read;
 mod rest;
 #[cfg(test)]
 mod tests;
+mod version;
 mod violation;
 
 pub use auth::Patience;
+pub use follow::Head;
 pub use import::Import;
 pub use item::{Item, Shown};
 pub use read::Known;
@@ -74,6 +77,8 @@ pub struct Settings {
     pub readers: usize,
     /// Requests at one time; more are told to come back.
     pub at_once: usize,
+    /// Open streams at one time, watches included; more are told to come back.
+    pub streams: usize,
     /// Longest that one request may take.
     pub time_limit: Duration,
     /// How long answers about callers are believed.
@@ -97,6 +102,7 @@ impl Settings {
             known: Known::default(),
             readers: 4,
             at_once: 64,
+            streams: 2048,
             time_limit: Duration::from_secs(10),
             patience: Patience::default(),
             import: None,
@@ -117,7 +123,10 @@ struct Inner {
     names: Config,
     verifier_key: String,
     replay: bool,
+    versions: version::Versions,
     at_once: Arc<tokio::sync::Semaphore>,
+    streams: Arc<tokio::sync::Semaphore>,
+    reauthorise: Duration,
     time_limit: Duration,
     import: Option<Import>,
 }
@@ -138,12 +147,15 @@ impl State {
         State {
             inner: Arc::new(Inner {
                 records: Records::new(settings.store, settings.readers, settings.known),
+                reauthorise: settings.patience.stream,
                 gate: Gate::new(settings.callers, settings.patience),
                 orgs,
                 names,
+                versions: version::Versions::of(&settings.verifier_key),
                 verifier_key: settings.verifier_key,
                 replay,
                 at_once: Arc::new(tokio::sync::Semaphore::new(settings.at_once)),
+                streams: Arc::new(tokio::sync::Semaphore::new(settings.streams)),
                 time_limit: settings.time_limit,
                 import: settings.import,
             }),

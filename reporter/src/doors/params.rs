@@ -224,6 +224,7 @@ impl Params {
             operation: self.one_of("operation", &OPERATIONS)?,
             dry_run,
             namespaces: None,
+            positions: None,
         };
         Ok((filter, namespace))
     }

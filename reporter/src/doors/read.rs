@@ -9,11 +9,14 @@ pub use violations::{Asked, Found as FoundViolation, Origin, Reported, Violation
 
 pub(super) use violations::word;
 
+use super::follow::{Head, SharedRecent};
 use crate::law::Laws;
 use crate::objects::Objects;
 use crate::reports::Reports;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Cases, Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow};
+use docket_ledger::query::{
+    Cases, Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow, Touch,
+};
 use docket_ledger::store::StoreError;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,12 @@ impl Scope {
             Scope::All => true,
             Scope::Namespaces(own) => !namespace.is_empty() && own.contains(namespace),
         }
+    }
+
+    /// May it be that the caller reads the record that was touched? The ledger decides;
+    /// this spares it the question.
+    pub(super) fn may_cover(&self, touch: &Touch) -> bool {
+        self.covers(&touch.namespace)
     }
 
     /// As the ledger's filter wants it. An empty namespace never stands in the list: it
@@ -117,6 +126,17 @@ pub struct Entry {
     pub outcome: Option<Row>,
 }
 
+impl Entry {
+    /// The ledger's size right after the last entry that changed how the record reads: its
+    /// version. An `others-through` amendment counts for the record that it names only.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        let later = self.amendments.iter().chain(&self.outcome);
+        let last = later.map(|row| row.position).max();
+        last.unwrap_or(0).max(self.row.position) + 1
+    }
+}
+
 /// The parts of one entry that are there.
 #[derive(Debug)]
 pub struct Parts {
@@ -161,6 +181,8 @@ pub struct Known {
     pub laws: Arc<Laws>,
     /// Objects that were written.
     pub objects: Objects,
+    /// How far the ledger reaches.
+    pub head: Head,
 }
 
 /// The ledger, for those who may read, and what is known beside it.
@@ -168,6 +190,7 @@ pub struct Known {
 pub struct Records {
     pool: Arc<Pool>,
     known: Known,
+    recent: SharedRecent,
 }
 
 impl Records {
@@ -182,6 +205,7 @@ impl Records {
         Records {
             pool: Arc::new(Pool::new(store, readers.max(1))),
             known,
+            recent: SharedRecent::default(),
         }
     }
 
@@ -210,6 +234,58 @@ impl Records {
         self.pool
             .read(move |reader| reader.snapshot(question))
             .await
+    }
+
+    /// Records of the filter's positions, with no order promised and no total.
+    pub(super) async fn those(
+        &self,
+        scope: &Scope,
+        filter: Filter,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let filter = Filter {
+            namespaces: scope.namespaces(),
+            ..filter
+        };
+        if nothing(&filter) {
+            return Ok(Vec::new());
+        }
+        let page = Page {
+            limit: u32::MAX,
+            ..Page::default()
+        };
+        let question = move |reader: &Reader| {
+            let rows = reader.list(&filter, &page)?;
+            rows.into_iter().map(|row| entry(reader, row)).collect()
+        };
+        self.pool
+            .read(move |reader| reader.snapshot(question))
+            .await
+    }
+
+    /// What entries of these positions touch: for those who go on to ask for the records
+    /// within a scope, never an answer in itself.
+    pub(super) async fn touched(&self, from: u64, until: u64) -> Result<Vec<Touch>, ReadError> {
+        self.pool
+            .read(move |reader| reader.touched(from, until))
+            .await
+    }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn size(&self) -> Result<u64, ReadError> {
+        self.pool.read(Reader::size).await
+    }
+
+    /// As the writer tells.
+    pub(super) fn head(&self) -> Head {
+        self.known.head.clone()
+    }
+
+    /// What the newest entries touch, for all who follow.
+    pub(super) fn recent(&self) -> &SharedRecent {
+        &self.recent
     }
 
     /// The record with this id, or the only one whose id begins so.

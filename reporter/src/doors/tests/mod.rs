@@ -3,6 +3,7 @@
 mod access;
 mod cluster_double;
 mod evidence;
+mod following;
 mod importing;
 mod laws;
 mod others;

@@ -93,6 +93,7 @@ impl World {
             token: Duration::from_millis(200),
             bad_token: Duration::from_millis(50),
             access: Duration::from_millis(200),
+            stream: Duration::from_millis(200),
         };
         change(&mut settings);
         let router = router(State::new(settings));
