@@ -1,13 +1,18 @@
 //! The aggregated API `docket.a5c.ai/v1` as a table: what there is to read, under which
 //! names, by which verbs.
 //!
-//! Everything that speaks of the API is made from [`RESOURCES`]: [`discovery`], which the
-//! webhook answers by itself so that it stands while the reporter is down, and the paths
-//! that the reporter serves. There are no other verbs
+//! Everything that speaks of the API is made from [`RESOURCES`]: [`discovery`] and
+//! [`openapi`], which the webhook answers by itself so that they stand while the reporter
+//! is down, and the paths that the reporter serves. There are no other verbs
 //! than reading ones, on purpose: a namespace that is deleted waits for every resource
 //! that says `delete`.
 
 pub mod discovery;
+pub mod openapi;
+mod schema;
+mod shapes;
+
+pub use schema::{Schemas, schemas};
 
 /// The API group.
 pub const GROUP: &str = "docket.a5c.ai";
