@@ -109,6 +109,8 @@ struct Personal<'a> {
     name: Field<'a>,
     #[serde(borrow)]
     actor: Option<Actor<'a>>,
+    #[serde(borrow)]
+    importer: Field<'a>,
 }
 
 #[derive(Deserialize)]
@@ -137,10 +139,12 @@ pub(crate) struct Record<'a> {
     pub surface: Option<Cow<'a, str>>,
     pub actor: Option<Cow<'a, str>>,
     pub dry_run: Option<bool>,
+    /// Somebody brought it, and not the API server itself.
+    pub imported: bool,
 }
 
 impl Record<'_> {
-    pub fn cells(&self, series: Option<i64>) -> Cells<'_, 16> {
+    pub fn cells(&self, series: Option<i64>) -> Cells<'_, 17> {
         [
             ValueRef::Integer(self.position),
             text(&self.id),
@@ -159,6 +163,7 @@ impl Record<'_> {
             self.dry_run
                 .map_or(ValueRef::Null, |dry| ValueRef::Integer(i64::from(dry))),
             integer(series),
+            ValueRef::Integer(i64::from(self.imported)),
         ]
     }
 }
@@ -439,6 +444,7 @@ pub(crate) fn fold<'a>(
         surface: some(context.surface),
         actor: some(personal.actor.and_then(|actor| actor.username)),
         dry_run: public.dry_run,
+        imported: some(personal.importer).is_some(),
     };
     let attributions = public.attributions.unwrap_or_default().into_iter();
     let attributions = attributions.map(|attribution| Attribution {

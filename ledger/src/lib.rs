@@ -18,6 +18,7 @@ pub mod note;
 mod place;
 pub mod query;
 mod schema;
+mod scope;
 mod state;
 pub mod store;
 pub mod tree;

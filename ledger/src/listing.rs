@@ -2,7 +2,8 @@
 //! costs what it shows and not what the ledger holds.
 
 use crate::entry::Class;
-use crate::query::{Filter, Latest};
+use crate::query::{Filter, Latest, Orgs};
+use crate::scope::Piece;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -15,13 +16,16 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Records that the filter takes, in one namespace or in all.
-    pub fn new(filter: &Filter, namespace: Option<&str>) -> Selection {
+    /// Records that the filter takes, within one piece of its scope.
+    pub fn new(filter: &Filter, piece: Piece<'_>) -> Selection {
         let mut binds = Vec::new();
         let mut terms = vec![classes(&filter.classes)];
+        let repository = piece.plot.and_then(|plot| plot.repository.as_deref());
         // The attribution drives where it names a policy or a rule; that of an enforcer
-        // would drive through most of the ledger, so there it only checks.
-        let drives = filter.policy.is_some() || filter.rule.is_some();
+        // would drive through most of the ledger, so there it only checks. So it does where
+        // the scope is small: what others were denied by that policy is not read past.
+        let narrow = piece.actor.is_some() || repository.is_some();
+        let drives = !narrow && (filter.policy.is_some() || filter.rule.is_some());
         let (time, place) = if drives {
             ("a.time", "a.namespace")
         } else {
@@ -36,32 +40,41 @@ impl Selection {
                 "r.position IN (SELECT value FROM json_each(?{place}))"
             ));
         }
-        let mut equal = |column: &str, value: &Option<String>| {
-            value.as_ref().map(|value| {
-                binds.push(Value::from(value.clone()));
+        let mut equal = |column: &str, value: Option<&str>| {
+            value.map(|value| {
+                binds.push(Value::from(value.to_owned()));
                 format!("{column} = ?{}", binds.len())
             })
         };
-        terms.extend(equal(place, &namespace.map(str::to_owned)));
+        terms.extend(equal(place, piece.namespace));
+        terms.extend(equal("r.repository", repository));
+        terms.extend(equal("r.actor", piece.actor));
         let attributed = [
-            equal("a.policy", &filter.policy),
-            equal("a.rule", &filter.rule),
-            equal("a.enforcer", &filter.enforcer),
+            equal("a.policy", filter.policy.as_deref()),
+            equal("a.rule", filter.rule.as_deref()),
+            equal("a.enforcer", filter.enforcer.as_deref()),
         ];
         let attributed: Vec<String> = attributed.into_iter().flatten().collect();
-        terms.extend(equal("r.kind", &filter.kind));
-        terms.extend(equal("r.name", &filter.name));
-        terms.extend(equal("r.repository", &filter.repository));
-        terms.extend(equal("r.surface", &filter.surface));
-        terms.extend(equal("r.actor", &filter.actor));
-        terms.extend(equal("r.verdict", &filter.verdict));
-        terms.extend(equal("r.operation", &filter.operation));
+        terms.extend(equal("r.kind", filter.kind.as_deref()));
+        terms.extend(equal("r.name", filter.name.as_deref()));
+        terms.extend(equal("r.repository", filter.repository.as_deref()));
+        terms.extend(equal("r.surface", filter.surface.as_deref()));
+        terms.extend(equal("r.actor", filter.actor.as_deref()));
+        terms.extend(equal("r.verdict", filter.verdict.as_deref()));
+        terms.extend(equal("r.operation", filter.operation.as_deref()));
         terms.extend(
             filter
                 .dry_run
                 .map(|dry| format!("r.dry_run = {}", i64::from(dry))),
         );
-        terms.extend(filter.since.map(|since| format!("{time} >= {since}")));
+        if piece.actor.is_some() {
+            terms.push("r.imported = 0".to_owned());
+        }
+        if let Some(plot) = piece.plot {
+            terms.extend(orgs(&plot.orgs, &mut binds));
+        }
+        let since = filter.since.max(piece.plot.and_then(|plot| plot.since));
+        terms.extend(since.map(|since| format!("{time} >= {since}")));
         terms.extend(filter.until.map(|until| format!("{time} < {until}")));
         let from = if drives {
             terms.extend(attributed);
@@ -73,7 +86,14 @@ impl Selection {
                     attributed.join(" AND ")
                 ));
             }
-            "record r"
+            // Which index serves a scope is decided here, not guessed: a filter that others
+            // match too must not lead through their records.
+            match (piece.actor, repository) {
+                _ if filter.positions.is_some() => "record r",
+                (Some(_), _) => "record r INDEXED BY record_actor",
+                (_, Some(_)) => "record r INDEXED BY record_place",
+                _ => "record r",
+            }
         };
         let sql = format!("FROM {from} WHERE {}", terms.join(" AND "));
         Selection {
@@ -158,6 +178,20 @@ impl Selection {
             .query_row(binds, |row| row.get(0))
             .map(i64::cast_unsigned)
     }
+}
+
+fn orgs(orgs: &Orgs, binds: &mut Vec<Value>) -> Option<String> {
+    let (names, word) = match orgs {
+        Orgs::Any => return None,
+        Orgs::Only(names) => (names, "r.org IN"),
+        Orgs::Except(names) => (names, "r.org IS NULL OR r.org NOT IN"),
+    };
+    let mut place = |name: &String| {
+        binds.push(Value::from(name.clone()));
+        format!("?{}", binds.len())
+    };
+    let places: Vec<String> = names.iter().map(&mut place).collect();
+    Some(format!("({word} ({}))", places.join(", ")))
 }
 
 fn classes(classes: &[Class]) -> String {

@@ -7,9 +7,11 @@ mod laws;
 mod list;
 mod outcomes;
 mod proof;
+mod recount;
 mod series;
 mod touched;
 
+pub use crate::scope::{Orgs, Plot, Scope};
 use crate::store::{Kind, StoreError, for_each_state, kind};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;

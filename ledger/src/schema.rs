@@ -53,6 +53,7 @@ pub(crate) const RECORD: Table = Table {
         "actor",
         "dry_run",
         "series",
+        "imported",
     ],
     key: 1,
     ddl: &[
@@ -60,13 +61,16 @@ pub(crate) const RECORD: Table = Table {
          class INTEGER NOT NULL, time INTEGER NOT NULL, recorded_at INTEGER NOT NULL, \
          namespace TEXT NOT NULL, verdict TEXT, operation TEXT, kind TEXT, name TEXT, \
          repository TEXT, org TEXT, surface TEXT, actor TEXT, dry_run INTEGER, \
-         series INTEGER) STRICT",
+         series INTEGER, imported INTEGER NOT NULL) STRICT",
         "CREATE INDEX record_time ON record (time)",
-        "CREATE INDEX record_namespace ON record (namespace, time)",
+        // With what tells the tenants of a shared namespace apart.
+        "CREATE INDEX record_namespace ON record (namespace, time, org)",
         "CREATE INDEX record_kind ON record (kind, time)",
         "CREATE INDEX record_name ON record (name, time)",
-        "CREATE INDEX record_actor ON record (actor, time)",
+        "CREATE INDEX record_actor ON record (actor, time, imported)",
         "CREATE INDEX record_repository ON record (repository, time) \
+         WHERE repository IS NOT NULL",
+        "CREATE INDEX record_place ON record (namespace, repository, time) \
          WHERE repository IS NOT NULL",
         "CREATE INDEX record_other ON record (time) WHERE class <> 1",
     ],

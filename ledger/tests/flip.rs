@@ -8,10 +8,10 @@
 mod make;
 
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, Page, Reader};
+use docket_ledger::query::{Filter, Page, Reader, Scope};
 use docket_ledger::store::StoreError;
 use docket_ledger::verify::{VerifyOptions, verify};
-use make::fill;
+use make::{fill, scope};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::fmt::Write;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn everything(path: &Path) -> Result<String, StoreError> {
             ..Filter::default()
         },
         Filter {
-            namespaces: Some(vec!["krate-org-acme".into(), "".into()]),
+            scope: scope(&["krate-org-acme", ""]),
             ..Filter::default()
         },
         Filter {
@@ -89,7 +89,7 @@ fn everything(path: &Path) -> Result<String, StoreError> {
         },
         Filter {
             policy: some("fork-runs-untrusted"),
-            namespaces: Some(vec!["krate-org-globex".into()]),
+            scope: Scope::one("krate-org-globex"),
             ..Filter::default()
         },
     ];
@@ -102,7 +102,10 @@ fn everything(path: &Path) -> Result<String, StoreError> {
     }
     say(&(reader.gaps(false)?, reader.gaps(true)?));
     for row in &rows {
-        say(&(reader.get(&row.id, None)?, reader.parts(row.position)?));
+        say(&(
+            reader.get(&row.id, &Scope::all())?,
+            reader.parts(row.position)?,
+        ));
         say(&reader.amendments(&row.id)?);
     }
     for index in 0..=size / 256 {

@@ -10,7 +10,7 @@ mod make;
 use docket_ledger::query::{LawFilter, Page, Reader, Row};
 use docket_ledger::store::reindex;
 use docket_ledger::verify::{VerifyOptions, verify};
-use make::{at, batch, law, micros, open};
+use make::{at, batch, law, micros, open, scope};
 
 fn ids(rows: Vec<Row>) -> Vec<String> {
     rows.into_iter().map(|row| row.id).collect()
@@ -73,7 +73,7 @@ fn a_history_is_paged_and_filtered() {
     assert_eq!(ids(rows), ["law-1"]);
     // A reader of namespaces sees no law of the cluster.
     let scoped = LawFilter {
-        namespaces: Some(vec![String::new(), "krate-org-acme".into()]),
+        scope: scope(&["", "krate-org-acme"]),
         ..LawFilter::default()
     };
     assert_eq!(reader.laws(&scoped, &page(None)).unwrap(), (Vec::new(), 0));

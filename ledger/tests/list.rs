@@ -8,8 +8,8 @@
 mod make;
 
 use docket_ledger::entry::{Class, NewEntry};
-use docket_ledger::query::{Filter, Page, Reader, Row};
-use make::{at, batch, denial, fill, micros, open};
+use docket_ledger::query::{Filter, Orgs, Page, Plot, Reader, Row, Scope};
+use make::{at, batch, denial, fill, micros, open, scope};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -44,6 +44,17 @@ fn entries() -> Vec<Entry> {
 }
 
 impl Entry {
+    fn series(&self) -> [String; 5] {
+        let own = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        [
+            own(&self.public["namespace"]),
+            own(&self.public["attributions"][0]["policy"]),
+            own(&self.public["kind"]),
+            own(&self.public["operation"]),
+            own(&self.public["context"]["repository"]),
+        ]
+    }
+
     fn matches(&self, filter: &Filter) -> bool {
         let is = |value: &Value, want: &Option<String>| {
             want.as_ref()
@@ -54,12 +65,8 @@ impl Entry {
                 && is(&attribution["rule"], &filter.rule)
                 && is(&attribution["enforcer"], &filter.enforcer)
         };
-        let namespace = self.public["namespace"].as_str().unwrap();
         (filter.classes.is_empty() || filter.classes.contains(&Class::Denial))
-            && filter
-                .namespaces
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|n| n == namespace))
+            && is(&self.public["namespace"], &filter.namespace)
             && filter.since.is_none_or(|since| self.time >= since)
             && filter.until.is_none_or(|until| self.time < until)
             && self.public["attributions"]
@@ -85,9 +92,74 @@ fn one_of(values: &[&'static str]) -> impl Strategy<Value = Option<String>> {
     prop_oneof![3 => Just(None), 1 => some]
 }
 
+/// A scope in the test's own words, to hold the ledger's to.
+#[derive(Clone, Debug)]
+enum Model {
+    All,
+    Plots(BTreeMap<String, Plot>),
+    Actor(&'static str),
+}
+
+impl Model {
+    fn scope(&self) -> Scope {
+        match self {
+            Model::All => Scope::all(),
+            Model::Plots(plots) => Scope::of(plots.clone()),
+            Model::Actor(name) => Scope::of_actor(name),
+        }
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        match self {
+            Model::All => true,
+            Model::Actor(name) => {
+                entry.personal["actor"]["username"] == *name && entry.personal["importer"].is_null()
+            }
+            Model::Plots(plots) => {
+                let Some(plot) = plots.get(&text(&entry.public["namespace"])) else {
+                    return false;
+                };
+                let org = text(&entry.public["context"]["org"]);
+                plot.since.is_none_or(|since| entry.time >= since)
+                    && plot.repository.as_ref().is_none_or(|repository| {
+                        text(&entry.public["context"]["repository"]) == *repository
+                    })
+                    && match &plot.orgs {
+                        Orgs::Any => true,
+                        Orgs::Only(orgs) => orgs.contains(&org),
+                        Orgs::Except(orgs) => org.is_empty() || !orgs.contains(&org),
+                    }
+            }
+        }
+    }
+}
+
+fn models() -> impl Strategy<Value = Model> {
+    let namespace = select(vec!["krate-org-acme", "krate-org-globex", "", "nowhere"]);
+    let since = prop_oneof![2 => Just(None), 1 => (0..COUNT).prop_map(|n| Some(micros(n)))];
+    let orgs = prop::collection::btree_set(select(vec!["acme", "globex"]), 0..3)
+        .prop_map(|orgs| orgs.into_iter().map(str::to_owned).collect());
+    let orgs = (0..4, orgs).prop_map(|(kind, orgs)| match kind {
+        0 => Orgs::Only(orgs),
+        1 => Orgs::Except(orgs),
+        _ => Orgs::Any,
+    });
+    let plot = (since, one_of(&["web", "api"]), orgs).prop_map(|(since, repository, orgs)| Plot {
+        since,
+        repository,
+        orgs,
+    });
+    let plots = prop::collection::btree_map(namespace.prop_map(str::to_owned), plot, 0..4);
+    prop_oneof![
+        1 => Just(Model::All),
+        1 => select(vec!["alice", "bob", "nobody", ""]).prop_map(Model::Actor),
+        4 => plots.prop_map(Model::Plots),
+    ]
+}
+
 fn filters() -> impl Strategy<Value = Filter> {
-    let namespaces = ["krate-org-acme", "krate-org-globex", "", "nowhere"].map(str::to_owned);
-    let namespaces = prop::option::of(prop::collection::vec(select(namespaces.to_vec()), 0..4));
+    let namespace = one_of(&["krate-org-acme", "krate-org-globex", "nowhere"]);
     let time = || prop_oneof![Just(None), (-5..COUNT + 5).prop_map(|n| Some(micros(n)))];
     let policies = &[
         "require-pr-description",
@@ -111,15 +183,17 @@ fn filters() -> impl Strategy<Value = Filter> {
         one_of(&["object-1", "object-8"]),
         one_of(&["alice", "nobody"]),
     );
-    (namespaces, time(), time(), attribution, public, personal).prop_map(
-        |(namespaces, since, until, attribution, public, personal)| {
+    (namespace, time(), time(), attribution, public, personal).prop_map(
+        |(namespace, since, until, attribution, public, personal)| {
             let (policy, rule, enforcer) = attribution;
             let (kind, repository, surface, verdict, operation, dry_run) = public;
             let (name, actor) = personal;
             let classes = Vec::new();
             Filter {
                 classes,
-                namespaces,
+                positions: None,
+                scope: Scope::all(),
+                namespace,
                 since,
                 until,
                 policy,
@@ -148,15 +222,22 @@ fn every_filter_gives_what_a_scan_would_in_order_and_in_pages() {
     let path = directory.path().join("ledger");
     drop(fill(&path, COUNT));
     let (reader, entries) = (Reader::open(&path).unwrap(), entries());
+    let scanned = reader.scan(0, COUNT as u32).unwrap();
     let config = Config {
         cases: 800,
         failure_persistence: None,
         ..Config::default()
     };
-    let strategy = (filters(), 0..30_u64, 1..20_u32);
+    let strategy = (models(), filters(), 0..30_u64, 1..20_u32);
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-        .run(&strategy, |(filter, offset, limit)| {
-            let found = entries.iter().filter(|entry| entry.matches(&filter));
+        .run(&strategy, |(model, filter, offset, limit)| {
+            let filter = Filter {
+                scope: model.scope(),
+                ..filter
+            };
+            let found = entries
+                .iter()
+                .filter(|entry| model.takes(entry) && entry.matches(&filter));
             let mut expected: Vec<_> = found.map(|entry| (entry.time, entry.position)).collect();
             expected.sort_unstable_by(|a, b| b.cmp(a));
             let expected: Vec<u64> = expected.into_iter().map(|(_, position)| position).collect();
@@ -166,6 +247,14 @@ fn every_filter_gives_what_a_scan_would_in_order_and_in_pages() {
             };
             let rows = reader.list(&filter, &all).unwrap();
             prop_assert_eq!(&positions(&rows), &expected);
+            // In memory the scope takes the same rows.
+            let covered = scanned.iter().filter(|row| filter.scope.covers(row));
+            let taken = entries.iter().filter(|entry| model.takes(entry));
+            prop_assert!(
+                covered
+                    .map(|row| row.position)
+                    .eq(taken.map(|entry| entry.position))
+            );
             prop_assert_eq!(reader.count(&filter).unwrap(), expected.len() as u64);
             let page = Page {
                 limit,
@@ -233,43 +322,90 @@ fn series_count_denials_by_their_first_attribution_whole_and_within_a_time() {
     let path = directory.path().join("ledger");
     drop(fill(&path, COUNT));
     let (reader, entries) = (Reader::open(&path).unwrap(), entries());
-    for filter in [
-        Filter::default(),
-        Filter {
-            namespaces: Some(vec!["krate-org-acme".into(), "".into()]),
-            ..Filter::default()
-        },
-        Filter {
-            since: Some(micros(30)),
-            until: Some(micros(77)),
-            ..Filter::default()
-        },
-        Filter {
-            kind: Some("Pipeline".into()),
-            actor: Some("bob".into()),
-            ..Filter::default()
-        },
-        Filter {
-            repository: Some("web".into()),
-            ..Filter::default()
-        },
+    let shared = Plot {
+        orgs: Orgs::Only(["globex".to_owned()].into()),
+        ..Plot::default()
+    };
+    let later = Plot {
+        since: Some(micros(60)),
+        ..Plot::default()
+    };
+    let repository = Plot {
+        repository: Some("web".into()),
+        ..Plot::default()
+    };
+    let one = |plot: &Plot| Model::Plots([("krate-org-acme".to_owned(), plot.clone())].into());
+    let two = ["krate-org-acme", ""].map(|name| (name.to_owned(), Plot::default()));
+    for (model, filter) in [
+        (Model::All, Filter::default()),
+        (Model::Plots(two.into()), Filter::default()),
+        (one(&shared), Filter::default()),
+        (one(&later), Filter::default()),
+        (one(&repository), Filter::default()),
+        (Model::Actor("bob"), Filter::default()),
+        (
+            Model::All,
+            Filter {
+                since: Some(micros(30)),
+                until: Some(micros(77)),
+                ..Filter::default()
+            },
+        ),
+        (
+            one(&later),
+            Filter {
+                kind: Some("Pipeline".into()),
+                actor: Some("bob".into()),
+                ..Filter::default()
+            },
+        ),
+        (
+            Model::All,
+            Filter {
+                repository: Some("web".into()),
+                ..Filter::default()
+            },
+        ),
+        (
+            Model::All,
+            Filter {
+                namespace: Some("krate-org-globex".into()),
+                ..Filter::default()
+            },
+        ),
     ] {
+        let filter = Filter {
+            scope: model.scope(),
+            ..filter
+        };
+        let mut within: BTreeMap<[String; 5], (u64, i64, i64)> = BTreeMap::new();
         let mut expected: BTreeMap<[String; 5], (u64, i64, i64)> = BTreeMap::new();
-        for entry in entries.iter().filter(|entry| entry.matches(&filter)) {
-            let own = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let key = [
-                own(&entry.public["namespace"]),
-                own(&entry.public["attributions"][0]["policy"]),
-                own(&entry.public["kind"]),
-                own(&entry.public["operation"]),
-                own(&entry.public["context"]["repository"]),
-            ];
-            let series = expected.entry(key).or_insert((0, i64::MAX, i64::MIN));
+        let add = |to: &mut BTreeMap<_, _>, entry: &Entry| {
+            let series = to.entry(entry.series()).or_insert((0, i64::MAX, i64::MIN));
             *series = (
                 series.0 + 1,
                 series.1.min(entry.time),
                 series.2.max(entry.time),
             );
+        };
+        for entry in entries.iter().filter(|entry| model.takes(entry)) {
+            add(&mut within, entry);
+            if entry.matches(&filter) {
+                add(&mut expected, entry);
+            }
+        }
+        // What a row says of its series counts nothing out of scope either.
+        let page = Page {
+            limit: 999,
+            ..Page::default()
+        };
+        for row in reader.list(&filter, &page).unwrap() {
+            let series = within[&entries[row.position as usize].series()];
+            assert_eq!(row.series, Some(series), "{filter:?}");
+            let found = reader.get(&row.id, &filter.scope).unwrap().unwrap();
+            assert_eq!(found.series, row.series);
+            let begun = reader.begins(&row.id, &filter.scope, 1).unwrap();
+            assert_eq!(begun, [found]);
         }
         let rows = reader.series(&filter, 999).unwrap();
         assert!(rows.is_sorted_by(|a, b| a.count >= b.count));
@@ -303,36 +439,30 @@ fn an_entry_out_of_scope_is_as_if_it_were_not_there() {
     let path = directory.path().join("ledger");
     drop(fill(&path, COUNT));
     let reader = Reader::open(&path).unwrap();
-    let scope = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>()
-    };
     let id = "denial-00000";
-    assert_eq!(reader.get(id, None).unwrap().unwrap().position, 0);
+    assert_eq!(reader.get(id, &Scope::all()).unwrap().unwrap().position, 0);
     assert!(
         reader
-            .get(id, Some(&scope(&["krate-org-acme"])))
+            .get(id, &scope(&["krate-org-acme"]))
             .unwrap()
             .is_some()
     );
     assert!(
         reader
-            .get(id, Some(&scope(&["krate-org-globex"])))
+            .get(id, &scope(&["krate-org-globex"]))
             .unwrap()
             .is_none()
     );
-    assert!(reader.get(id, Some(&[])).unwrap().is_none());
+    assert!(reader.get(id, &scope(&[])).unwrap().is_none());
     assert!(
         reader
-            .get("gap-200", Some(&scope(&["krate-org-acme"])))
+            .get("gap-200", &scope(&["krate-org-acme"]))
             .unwrap()
             .is_none()
     );
-    assert!(reader.get("none", None).unwrap().is_none());
+    assert!(reader.get("none", &Scope::all()).unwrap().is_none());
     let nowhere = Filter {
-        namespaces: Some(Vec::new()),
+        scope: scope(&[]),
         ..Filter::default()
     };
     let page = Page {

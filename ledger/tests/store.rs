@@ -9,7 +9,7 @@ mod make;
 
 use docket_ledger::entry::{Class, Leaf, Part, commitment};
 use docket_ledger::note::check_note;
-use docket_ledger::query::Reader;
+use docket_ledger::query::{Reader, Scope};
 use docket_ledger::store::{Batch, Options, Store, StoreError, reindex};
 use docket_ledger::tree::{leaf_hash, root_from_leaf_hashes};
 use make::{amendment, at, batch, denial, fill, open, options};
@@ -381,7 +381,7 @@ fn an_amendment_closes_the_gap_it_names_once() {
         .append(&batch([amendment(90, "gap-10", "gap-closed")]), at(99))
         .unwrap();
     let reader = Reader::open(&path).unwrap();
-    let closed = reader.get("gap-10", None).unwrap().unwrap();
+    let closed = reader.get("gap-10", &Scope::all()).unwrap().unwrap();
     assert_eq!(closed.closed_by, Some(12), "the first amendment counts");
     let open: Vec<String> = reader
         .gaps(true)

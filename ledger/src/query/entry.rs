@@ -1,6 +1,6 @@
 //! Entries: by id, by position, by what they amend.
 
-use super::Reader;
+use super::{Reader, Scope};
 use crate::entry::Class;
 use crate::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
@@ -18,6 +18,16 @@ pub struct Row {
     pub time: i64,
     /// When the ledger took it, microseconds.
     pub recorded_at: i64,
+    /// Namespace; empty for what belongs to none.
+    pub namespace: String,
+    /// Repository that it names.
+    pub repository: Option<String>,
+    /// Org that it names.
+    pub org: Option<String>,
+    /// User name of who acted, if that was not erased.
+    pub actor: Option<String>,
+    /// Brought by an import, and not by the API server itself.
+    pub imported: bool,
     /// Public part, as stored.
     pub public: Vec<u8>,
     /// Personal part, as stored; `None` when there is none (or it was erased).
@@ -31,40 +41,32 @@ pub struct Row {
 /// Columns that a [`Row`] is made of.
 pub(super) const ROW: &str = "SELECT r.position, r.id, r.class, r.time, r.recorded_at, \
                               e.public, e.personal, s.count, s.first_time, s.last_time, \
-                              g.closed_by, r.namespace \
+                              g.closed_by, r.namespace, r.repository, \
+                              r.org, r.actor, r.imported \
                               FROM record r JOIN entry e ON e.position = r.position \
                               LEFT JOIN series s ON s.id = r.series \
                               LEFT JOIN gap g ON g.position = r.position";
 
 impl Reader {
-    /// One entry; `namespaces` as in [`Filter`]: out of scope is as if not there.
+    /// One entry. Out of scope is as if not there.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn get(&self, id: &str, namespaces: Option<&[String]>) -> Result<Option<Row>, StoreError> {
+    pub fn get(&self, id: &str, scope: &Scope) -> Result<Option<Row>, StoreError> {
         let sql = format!("{ROW} WHERE r.id = ?1");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let found = statement.query_row([id], |found| {
-            Ok((row(found)?, found.get::<_, String>("namespace")?))
-        });
-        let Some((row, namespace)) = found.optional()? else {
-            return Ok(None);
-        };
-        let visible = namespaces.is_none_or(|scope| scope.contains(&namespace));
-        Ok(visible.then_some(row))
+        let found = statement.query_row([id], row).optional()?;
+        let mut found = found.filter(|row| scope.covers(row));
+        self.recount(scope, found.as_mut_slice())?;
+        Ok(found)
     }
 
-    /// Denials and passes whose id begins so, at most `limit`; `namespaces` as in [`Filter`].
+    /// Denials and passes whose id begins so, at most `limit`.
     /// Those out of scope do not count.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn begins(
-        &self,
-        id: &str,
-        namespaces: Option<&[String]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    pub fn begins(&self, id: &str, scope: &Scope, limit: usize) -> Result<Vec<Row>, StoreError> {
         let (denial, pass) = (Class::Denial as u8, Class::Pass as u8);
         let sql = format!(
             "{ROW} WHERE r.id >= ?1 AND r.id < ?2 AND r.class IN ({denial}, {pass}) ORDER BY r.id"
@@ -75,11 +77,12 @@ impl Reader {
         while rows.len() < limit
             && let Some(found) = found.next()?
         {
-            let namespace: String = found.get("namespace")?;
-            if namespaces.is_none_or(|scope| scope.contains(&namespace)) {
-                rows.push(row(found)?);
+            let row = row(found)?;
+            if scope.covers(&row) {
+                rows.push(row);
             }
         }
+        self.recount(scope, &mut rows)?;
         Ok(rows)
     }
 
@@ -170,6 +173,11 @@ pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         ))?,
         time: row.get(3)?,
         recorded_at: row.get(4)?,
+        namespace: row.get(11)?,
+        repository: row.get(12)?,
+        org: row.get(13)?,
+        actor: row.get(14)?,
+        imported: row.get(15)?,
         public: row.get(5)?,
         personal: row.get(6)?,
         series,

@@ -28,8 +28,8 @@ impl Reader {
         let sql = format!(
             "{} WHERE g.position IS NOT NULL{} ORDER BY r.time DESC, r.position DESC",
             ROW.replacen(
-                "r.namespace",
-                "r.namespace, g.from_time, g.to_time, g.source, g.cause",
+                "r.imported",
+                "r.imported, g.from_time, g.to_time, g.source, g.cause",
                 1
             ),
             if open { " AND g.closed_by IS NULL" } else { "" }

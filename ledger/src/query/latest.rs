@@ -28,7 +28,7 @@ pub struct Latests {
 
 impl Reader {
     /// The latest of each object and series among the newest `look` denials that match (of
-    /// each namespace, where the filter names some), at most `limit`. An object whose name
+    /// each piece of the scope), at most `limit`. An object whose name
     /// was erased counts with all such of its series.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::entry::{ROW, row};
 use super::list::Page;
-use super::{Reader, Row};
+use super::{Reader, Row, Scope};
 use crate::store::StoreError;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
@@ -10,8 +10,9 @@ use rusqlite::types::Value;
 /// Which laws. Empty fields do not filter. All given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct LawFilter {
-    /// `None`: every namespace and cluster-scoped ones. `Some`: only of these.
-    pub namespaces: Option<Vec<String>>,
+    /// What the reader may see: laws of namespaces that are within it whole, in their time;
+    /// those of the cluster only for who sees everything.
+    pub scope: Scope,
     /// Name of the object.
     pub name: Option<String>,
     /// Kind.
@@ -74,10 +75,19 @@ impl Reader {
 fn condition(filter: &LawFilter) -> (String, Vec<Value>) {
     let mut parts = vec!["1".to_owned()];
     let mut values: Vec<Value> = Vec::new();
-    if let Some(namespaces) = &filter.namespaces {
-        let places = vec!["?"; namespaces.len()].join(", ");
-        parts.push(format!("l.namespace IN ({places}) AND l.namespace <> ''"));
-        values.extend(namespaces.iter().cloned().map(Value::from));
+    if let Some(namespaces) = filter.scope.whole_since() {
+        let mut whole = Vec::new();
+        for (namespace, since) in namespaces {
+            whole.push("l.namespace = ? AND l.time >= ?");
+            values.extend([
+                namespace.to_owned().into(),
+                since.unwrap_or(i64::MIN).into(),
+            ]);
+        }
+        if whole.is_empty() {
+            whole.push("0");
+        }
+        parts.push(format!("({})", whole.join(" OR ")));
     }
     for (column, wanted) in [
         ("name", &filter.name),

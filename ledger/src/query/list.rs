@@ -1,7 +1,7 @@
 //! Lists: what a filter takes, page by page.
 
 use super::entry::{ROW, row};
-use super::{Reader, Row};
+use super::{Reader, Row, Scope};
 use crate::entry::Class;
 use crate::listing::Selection;
 use crate::store::StoreError;
@@ -11,8 +11,10 @@ use crate::store::StoreError;
 pub struct Filter {
     /// Which classes; empty: denials only.
     pub classes: Vec<Class>,
-    /// `None`: every namespace (cluster-scoped records too). `Some`: only these.
-    pub namespaces: Option<Vec<String>>,
+    /// What the reader may see; nothing beyond it is listed, counted or told.
+    pub scope: Scope,
+    /// Namespace.
+    pub namespace: Option<String>,
     /// Stage time, microseconds since the epoch, inclusive.
     pub since: Option<i64>,
     /// Exclusive.
@@ -68,14 +70,16 @@ impl Reader {
             for selection in selections(filter) {
                 keys.extend(selection.keys(&self.connection, page.after, reach)?);
             }
-            // One namespace comes in order; of several the newest are among the newest of each.
+            // One piece comes in order; of several the newest are among the newest of each.
             keys.sort_unstable_by(|a, b| b.cmp(a));
             let offset = usize::try_from(page.offset).unwrap_or(usize::MAX);
             let keys = keys.into_iter().skip(offset).take(page.limit as usize);
             let sql = format!("{ROW} WHERE r.position = ?1");
             let mut statement = self.connection.prepare_cached(&sql)?;
-            keys.map(|(_, position)| Ok(statement.query_row([position], row)?))
-                .collect()
+            let rows = keys.map(|(_, position)| statement.query_row([position], row));
+            let mut rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
+            self.recount(&filter.scope, &mut rows)?;
+            Ok(rows)
         })
     }
 
@@ -111,20 +115,12 @@ impl Reader {
     }
 }
 
-/// One selection for each namespace, so that each is read from the end of its own index.
+/// One selection for each piece of the scope, so that each is read from the end of its
+/// own index.
 pub(super) fn selections(filter: &Filter) -> Vec<Selection> {
-    match &filter.namespaces {
-        None => vec![Selection::new(filter, None)],
-        Some(namespaces) => {
-            let each = |namespace| Selection::new(filter, Some(namespace));
-            distinct(namespaces).into_iter().map(each).collect()
-        }
-    }
-}
-
-pub(super) fn distinct(namespaces: &[String]) -> Vec<&str> {
-    let mut namespaces: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
-    namespaces
+    let pieces = filter.scope.pieces(filter.namespace.as_deref());
+    pieces
+        .into_iter()
+        .map(|piece| Selection::new(filter, piece))
+        .collect()
 }

@@ -1,11 +1,12 @@
 //! Series: denials counted by who denied what.
 
-use super::list::distinct;
-use super::{Filter, Reader};
+use super::{Filter, Orgs, Reader};
 use crate::entry::Class;
 use crate::listing::Selection;
+use crate::scope::Piece;
 use crate::store::StoreError;
 use rusqlite::Row as SqlRow;
+use rusqlite::params;
 use rusqlite::types::Value;
 
 /// Denials counted by one series key.
@@ -49,12 +50,9 @@ impl Reader {
         }
         self.snapshot(|_| {
             let mut series = Vec::new();
-            let scopes: Vec<Option<&str>> = match &filter.namespaces {
-                None => vec![None],
-                Some(namespaces) => distinct(namespaces).into_iter().map(Some).collect(),
-            };
-            for namespace in scopes {
-                let (sql, binds) = series_sql(filter, namespace, limit);
+            for piece in filter.scope.pieces(filter.namespace.as_deref()) {
+                let whole = self.counted_whole(piece)?;
+                let (sql, binds) = series_sql(filter, piece, whole, limit);
                 let mut statement = self.connection.prepare_cached(&sql)?;
                 let binds = rusqlite::params_from_iter(&binds);
                 for row in statement.query_map(binds, series_row)? {
@@ -66,11 +64,34 @@ impl Reader {
             Ok(series)
         })
     }
+
+    /// Do the series of this piece's namespace count nothing beyond the piece? A series is
+    /// of one namespace and one repository; time, orgs and actors it does not know.
+    fn counted_whole(&self, piece: Piece<'_>) -> Result<bool, StoreError> {
+        let Some(plot) = piece.plot else {
+            return Ok(piece.actor.is_none());
+        };
+        match (&plot.orgs, plot.since, piece.namespace) {
+            (Orgs::Any, Some(since), Some(namespace)) => Ok(!self.holds_before(namespace, since)?),
+            (Orgs::Any, None, _) => Ok(true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Is there a record of this namespace from before this time (microseconds)?
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn holds_before(&self, namespace: &str, time: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM record WHERE namespace = ?1 AND time < ?2)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(params![namespace, time], |row| row.get(0))?)
+    }
 }
 
-/// Series from their table where its columns say all that the filter asks, else counted
-/// from the records.
-fn series_sql(filter: &Filter, namespace: Option<&str>, limit: u32) -> (String, Vec<Value>) {
+/// Series from their table where its columns say all that is asked and count nothing out
+/// of scope, else counted from the records.
+fn series_sql(filter: &Filter, piece: Piece<'_>, whole: bool, limit: u32) -> (String, Vec<Value>) {
     let by_series = Filter {
         classes: Vec::new(),
         policy: None,
@@ -78,7 +99,8 @@ fn series_sql(filter: &Filter, namespace: Option<&str>, limit: u32) -> (String, 
         enforcer: None,
         ..filter.clone()
     };
-    let table = filter.since.is_none()
+    let table = whole
+        && filter.since.is_none()
         && filter.until.is_none()
         && filter.dry_run.is_none()
         && [
@@ -92,7 +114,7 @@ fn series_sql(filter: &Filter, namespace: Option<&str>, limit: u32) -> (String, 
     let (mut sql, mut binds) = if table {
         (format!("{SERIES} WHERE true"), Vec::new())
     } else {
-        let records = Selection::new(&by_series, namespace);
+        let records = Selection::new(&by_series, piece);
         let counted = "SELECT s.namespace, s.enforcer, s.policy, s.rule, s.kind, s.operation, \
                        s.repository, n.count, n.first_time, n.last_time FROM (SELECT r.series, \
                        count(*) AS count, min(r.time) AS first_time, max(r.time) AS last_time";
@@ -112,7 +134,9 @@ fn series_sql(filter: &Filter, namespace: Option<&str>, limit: u32) -> (String, 
     equal("policy", filter.policy.as_deref());
     equal("rule", filter.rule.as_deref());
     if table {
-        equal("namespace", namespace);
+        equal("namespace", piece.namespace);
+        let own = piece.plot.and_then(|plot| plot.repository.as_deref());
+        equal("repository", own);
         equal("kind", filter.kind.as_deref());
         equal("operation", filter.operation.as_deref());
         equal("repository", filter.repository.as_deref());

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use docket_ledger::entry::{Class, NewEntry};
+use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::{Batch, Options, Store};
 use jiff::Timestamp;
 use serde_json::json;
@@ -66,13 +67,16 @@ pub fn denial(n: i64) -> NewEntry {
         "kind": pick(&["PullRequest", "Pipeline"], 3),
         "namespace": pick(&["krate-org-acme", "krate-org-globex", ""], 4),
         "attributions": attributions,
-        "context": {"org": "acme", "repository": pick(&["web", "api", ""], 1), "surface": pick(&["pr", "run"], 2)},
+        "context": {"org": pick(&["acme", "globex", ""], 5), "repository": pick(&["web", "api", ""], 1), "surface": pick(&["pr", "run"], 2)},
     });
-    let personal = json!({
+    let mut personal = json!({
         "name": format!("object-{}", n % 9), "text": "\u{1b}[31mno \"description\"",
         "actor": {"username": pick(&["alice", "bob", "system:serviceaccount:ci:runner"], 1)},
         "event": {"verb": "create", "padding": "x".repeat(40)},
     });
+    if n % 4 == 0 {
+        personal["importer"] = "carol".into();
+    }
     NewEntry {
         id,
         class: Class::Denial,
@@ -181,4 +185,10 @@ pub fn fill(path: &Path, count: i64) -> Store {
     ];
     store.append(&batch(late), at(count + 60)).unwrap();
     store
+}
+
+/// These namespaces, from the beginning.
+pub fn scope(namespaces: &[&str]) -> Scope {
+    let whole = |name: &&str| ((*name).to_owned(), Plot::default());
+    Scope::of(namespaces.iter().map(whole))
 }

@@ -1,15 +1,12 @@
-//! Who asks, and what may they read.
+//! Who asks, and what the API server says they may do.
 //!
-//! A bearer token is shown to the API server (TokenReview); then it is asked whether that
-//! user may `get denials.docket.a5c.ai` (SubjectAccessReview): cluster-wide, else
-//! namespace by namespace; to import, `create`, cluster-wide. Answers are believed for seconds ([`Patience`]), so that a
-//! permission that is taken away is gone within half a minute.
+//! A bearer token is shown to the API server (TokenReview); then it is asked about that
+//! user, one [`Permission`] at a time (SubjectAccessReview). Answers are believed for
+//! seconds ([`Patience`]), so that a permission that is taken away is gone within half a
+//! minute. Which permission opens what is decided in [`ask`](super::ask).
 
 use super::Callers;
 use super::error::Refusal;
-use super::orgs::Orgs;
-use super::read::{Records, Scope};
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
 use k8s_openapi::api::authorization::v1::{
@@ -19,7 +16,7 @@ use kube::Api;
 use kube::api::PostParams;
 use moka::sync::Cache;
 use ring::digest::{Context, SHA256};
-use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 /// How long an answer of the API server about a caller is believed.
@@ -47,41 +44,79 @@ impl Default for Patience {
     }
 }
 
+/// Our own API group.
+const GROUP: &str = "docket.a5c.ai";
+
 /// Most tokens remembered.
 const TOKENS: u64 = 10_000;
-/// Most (user, namespace) answers remembered.
+/// Most answers about permissions remembered.
 const ANSWERS: u64 = 100_000;
-/// Questions to the API server at one time, for one request.
-const AT_ONCE: usize = 16;
-/// Most namespaces asked about for one request.
-const MOST_NAMESPACES: u32 = 500;
 /// Longest token looked at; a ServiceAccount's has about 1 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 type Digest = [u8; 32];
 
-/// What may be done with denials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Verb {
-    Get,
-    /// Read what stands behind them: exhibits.
-    GetEvidence,
-    /// Put them on record: imports.
-    Create,
+/// One thing that the API server may allow somebody, in RBAC's words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Permission {
+    pub(super) verb: &'static str,
+    pub(super) group: String,
+    pub(super) resource: &'static str,
+    pub(super) subresource: &'static str,
+    /// `None`: of the cluster.
+    pub(super) namespace: Option<String>,
+    /// One object of that name; `None`: any.
+    pub(super) name: Option<String>,
 }
 
-impl Verb {
-    const fn name(self) -> &'static str {
-        match self {
-            Verb::Get | Verb::GetEvidence => "get",
-            Verb::Create => "create",
+impl Permission {
+    /// Of our own group, in a namespace or in the cluster.
+    pub(super) fn new(
+        verb: &'static str,
+        resource: &'static str,
+        namespace: Option<&str>,
+    ) -> Permission {
+        Permission {
+            verb,
+            group: GROUP.to_owned(),
+            resource,
+            subresource: "",
+            namespace: namespace.map(str::to_owned),
+            name: None,
         }
     }
 
-    const fn subresource(self) -> Option<&'static str> {
-        match self {
-            Verb::GetEvidence => Some("evidence"),
-            Verb::Get | Verb::Create => None,
+    /// Of this subresource of it.
+    pub(super) fn below(self, subresource: &'static str) -> Permission {
+        Permission {
+            subresource,
+            ..self
+        }
+    }
+
+    /// Of one object.
+    pub(super) fn named(self, name: &str) -> Permission {
+        Permission {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// As a refusal names it: `list denials.docket.a5c.ai in namespace krate-org-acme`.
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} {}", self.verb, self.resource)?;
+        if !self.subresource.is_empty() {
+            write!(f, "/{}", self.subresource)?;
+        }
+        write!(f, ".{}", self.group)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, "` in namespace {namespace}"),
+            None => f.write_str("` in the cluster"),
         }
     }
 }
@@ -95,12 +130,31 @@ pub(super) enum Caller {
     Replay,
 }
 
+impl Caller {
+    /// Somebody whom the cluster vouches for.
+    pub(super) fn of(user: UserInfo) -> Caller {
+        let whole = serde_json::to_vec(&user).unwrap_or_default();
+        Caller::User {
+            digest: digest([whole.as_slice()]),
+            user: Box::new(user),
+        }
+    }
+
+    /// User name; `None`: nobody of the cluster's.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Caller::User { user, .. } => user.username.as_deref(),
+            Caller::Replay => None,
+        }
+    }
+}
+
 /// The doorkeeper.
 pub(super) struct Gate {
     callers: Callers,
     tokens: Cache<Digest, Caller>,
     bad_tokens: Cache<Digest, ()>,
-    access: Cache<(Digest, Verb, Option<String>), bool>,
+    access: Cache<(Digest, Permission), bool>,
 }
 
 impl Gate {
@@ -156,52 +210,6 @@ impl Gate {
         }
     }
 
-    /// What the caller may read: of one namespace, if one is asked for, else of all.
-    pub(super) async fn scope(
-        &self,
-        caller: &Caller,
-        namespace: Option<&str>,
-        records: &Records,
-        orgs: &Orgs,
-    ) -> Result<Scope, Refusal> {
-        match namespace {
-            Some(name) if self.may(caller, Some(name)).await? => Ok(Scope::one(name)),
-            Some(name) => Err(Refusal::forbidden(format!(
-                "namespace: you may not read the denials of {name}; you lack \
-                 `get denials.docket.a5c.ai` in namespace {name}"
-            ))),
-            None if self.reads_all(caller).await? => Ok(Scope::All),
-            None => self.own_namespaces(caller, records, orgs).await,
-        }
-    }
-
-    /// What the caller may read of an org's namespaces.
-    pub(super) async fn org_scope(
-        &self,
-        caller: &Caller,
-        org: &str,
-        namespaces: &BTreeSet<String>,
-    ) -> Result<Scope, Refusal> {
-        if self.reads_all(caller).await? {
-            return Ok(Scope::All.within(namespaces));
-        }
-        let own = self
-            .those_allowed(caller, namespaces.iter().cloned())
-            .await?;
-        if own.is_empty() {
-            return Err(Refusal::forbidden(format!(
-                "you may not read the denials of org {org}; you lack \
-                 `get denials.docket.a5c.ai` in its namespaces"
-            )));
-        }
-        Ok(Scope::Namespaces(own))
-    }
-
-    /// May the caller read everything?
-    pub(super) async fn reads_all(&self, caller: &Caller) -> Result<bool, Refusal> {
-        self.may(caller, None).await
-    }
-
     /// May the caller put events on record? That is a permission of the whole cluster:
     /// an export holds every namespace. Returns the caller's name.
     pub(super) async fn importer<'a>(&self, caller: &'a Caller) -> Result<&'a str, Refusal> {
@@ -210,97 +218,31 @@ impl Gate {
                 "a recorded day is shown here; nothing can be imported into it",
             ));
         };
-        if self.allowed(caller, Verb::Create, None).await? {
+        let create = Permission::new("create", "denials", None);
+        if self.allows(caller, &create).await? {
             return Ok(user.username.as_deref().unwrap_or_default());
         }
-        Err(Refusal::forbidden(
-            "you may not import: you lack `create denials.docket.a5c.ai` in the cluster \
-             (a ClusterRoleBinding to docket-importer gives it)",
-        ))
+        Err(Refusal::forbidden(format!(
+            "you may not import: you lack {create} (a ClusterRoleBinding to docket-importer \
+             gives it)"
+        )))
     }
 
-    /// The namespaces with records that the caller may read. With none of them, some
-    /// other namespace must be allowed: "nothing" is no answer for those who may ask nothing.
-    async fn own_namespaces(
+    /// May the caller do this?
+    pub(super) async fn allows(
         &self,
         caller: &Caller,
-        records: &Records,
-        orgs: &Orgs,
-    ) -> Result<Scope, Refusal> {
-        let with_records = records
-            .namespaces(MOST_NAMESPACES + 1)
-            .await
-            .map_err(|error| Refusal::unavailable("the ledger could not be read", &error))?;
-        if with_records.len() > MOST_NAMESPACES as usize {
-            return Err(Refusal::bad_request(format!(
-                "namespace: more than {MOST_NAMESPACES} namespaces have denials; name one"
-            )));
-        }
-        let own = self.those_allowed(caller, with_records.into_iter()).await?;
-        if !own.is_empty() {
-            return Ok(Scope::Namespaces(own));
-        }
-        let map = orgs.map().await?;
-        let others = map
-            .namespaces
-            .iter()
-            .take(MOST_NAMESPACES as usize)
-            .cloned();
-        let own = self.those_allowed(caller, others).await?;
-        if own.is_empty() {
-            return Err(Refusal::forbidden(
-                "you may not read denials anywhere; you lack `get denials.docket.a5c.ai`, \
-                 in a namespace or in the cluster",
-            ));
-        }
-        Ok(Scope::Namespaces(own))
-    }
-
-    async fn those_allowed(
-        &self,
-        caller: &Caller,
-        namespaces: impl Iterator<Item = String>,
-    ) -> Result<BTreeSet<String>, Refusal> {
-        futures::stream::iter(namespaces.filter(|name| !name.is_empty()))
-            .map(|name| async move {
-                let may = self.may(caller, Some(&name)).await?;
-                Ok::<_, Refusal>(may.then_some(name))
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_filter_map(|name| async move { Ok(name) })
-            .try_collect()
-            .await
-    }
-
-    /// May the caller read the evidence behind a denial of this namespace (empty: of none)?
-    pub(super) async fn sees_evidence(
-        &self,
-        caller: &Caller,
-        namespace: &str,
-    ) -> Result<bool, Refusal> {
-        let namespace = Some(namespace).filter(|name| !name.is_empty());
-        self.allowed(caller, Verb::GetEvidence, namespace).await
-    }
-
-    async fn may(&self, caller: &Caller, namespace: Option<&str>) -> Result<bool, Refusal> {
-        self.allowed(caller, Verb::Get, namespace).await
-    }
-
-    async fn allowed(
-        &self,
-        caller: &Caller,
-        verb: Verb,
-        namespace: Option<&str>,
+        permission: &Permission,
     ) -> Result<bool, Refusal> {
         let (Callers::Cluster(client), Caller::User { user, digest }) = (&self.callers, caller)
         else {
             return Ok(matches!(caller, Caller::Replay));
         };
-        let key = (*digest, verb, namespace.map(str::to_owned));
+        let key = (*digest, permission.clone());
         if let Some(known) = self.access.get(&key) {
             return Ok(known);
         }
-        let allowed = ask(client, user, verb, namespace).await?;
+        let allowed = ask(client, user, permission).await?;
         self.access.insert(key, allowed);
         Ok(allowed)
     }
@@ -359,19 +301,15 @@ async fn review(client: &kube::Client, token: &str) -> Result<Option<Caller>, Re
     if user.username.as_deref().unwrap_or_default().is_empty() {
         return Ok(None);
     }
-    let whole = serde_json::to_vec(&user).unwrap_or_default();
-    Ok(Some(Caller::User {
-        digest: digest([whole.as_slice()]),
-        user: Box::new(user),
-    }))
+    Ok(Some(Caller::of(user)))
 }
 
 async fn ask(
     client: &kube::Client,
     user: &UserInfo,
-    verb: Verb,
-    namespace: Option<&str>,
+    permission: &Permission,
 ) -> Result<bool, Refusal> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             user: user.username.clone(),
@@ -379,12 +317,13 @@ async fn ask(
             groups: user.groups.clone(),
             extra: user.extra.clone(),
             resource_attributes: Some(ResourceAttributes {
-                group: Some("docket.a5c.ai".into()),
+                group: Some(permission.group.clone()),
                 version: Some("*".into()),
-                resource: Some("denials".into()),
-                verb: Some(verb.name().into()),
-                subresource: verb.subresource().map(str::to_owned),
-                namespace: namespace.map(str::to_owned),
+                resource: Some(permission.resource.into()),
+                subresource: given(permission.subresource),
+                verb: Some(permission.verb.into()),
+                namespace: permission.namespace.clone(),
+                name: permission.name.clone(),
                 ..ResourceAttributes::default()
             }),
             ..SubjectAccessReviewSpec::default()

@@ -11,6 +11,7 @@
 //! Every question goes through [`read::Records`], whose methods take the caller's
 //! [`read::Scope`] as their first argument: totals, ids, parts and cursors included.
 
+mod ask;
 mod auth;
 mod cursor;
 mod error;

@@ -7,7 +7,7 @@ use super::error::Refusal;
 use super::read::{Asked, CasesAsked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, LawFilter, Page};
+use docket_ledger::query::{Filter, LawFilter, Page, Scope};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -178,7 +178,7 @@ impl Params {
             name: self.take("policy"),
             kind: self.take("kind"),
             namespace: self.take("namespace"),
-            namespaces: None,
+            scope: Scope::default(),
         };
         self.end(&[&["policy", "kind", "namespace"][..], &PAGING[..]].concat())?;
         Ok((filter, page))
@@ -223,7 +223,8 @@ impl Params {
             verdict,
             operation: self.one_of("operation", &OPERATIONS)?,
             dry_run,
-            namespaces: None,
+            scope: Scope::default(),
+            namespace: None,
             positions: None,
         };
         Ok((filter, namespace))

@@ -17,68 +17,11 @@ use docket_ledger::entry::Class;
 use docket_ledger::query::{
     Cases, Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow, Touch,
 };
+pub use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::StoreError;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
-
-/// What a caller may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Every namespace, and what belongs to none.
-    All,
-    /// Only what happened in these namespaces.
-    Namespaces(BTreeSet<String>),
-}
-
-impl Scope {
-    /// Exactly one namespace.
-    #[must_use]
-    pub fn one(namespace: &str) -> Scope {
-        Scope::Namespaces(BTreeSet::from([namespace.to_owned()]))
-    }
-
-    /// What of `self` lies in these namespaces too.
-    #[must_use]
-    pub fn within(&self, namespaces: &BTreeSet<String>) -> Scope {
-        match self {
-            Scope::All => Scope::Namespaces(namespaces.clone()),
-            Scope::Namespaces(own) => {
-                Scope::Namespaces(own.intersection(namespaces).cloned().collect())
-            }
-        }
-    }
-
-    /// May the caller read a record of this namespace (empty: of none)?
-    #[must_use]
-    pub fn covers(&self, namespace: &str) -> bool {
-        match self {
-            Scope::All => true,
-            Scope::Namespaces(own) => !namespace.is_empty() && own.contains(namespace),
-        }
-    }
-
-    /// May it be that the caller reads the record that was touched? The ledger decides;
-    /// this spares it the question.
-    pub(super) fn may_cover(&self, touch: &Touch) -> bool {
-        self.covers(&touch.namespace)
-    }
-
-    /// As the ledger's filter wants it. An empty namespace never stands in the list: it
-    /// would be that of cluster-scoped records.
-    fn namespaces(&self) -> Option<Vec<String>> {
-        match self {
-            Scope::All => None,
-            Scope::Namespaces(own) => Some(
-                own.iter()
-                    .filter(|name| !name.is_empty())
-                    .cloned()
-                    .collect(),
-            ),
-        }
-    }
-}
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -220,10 +163,10 @@ impl Records {
         page: Page,
     ) -> Result<Listing, ReadError> {
         let filter = Filter {
-            namespaces: scope.namespaces(),
+            scope: scope.clone(),
             ..filter
         };
-        if nothing(&filter) {
+        if scope.is_nothing() {
             return Ok(Listing::empty());
         }
         let question = move |reader: &Reader| {
@@ -243,10 +186,10 @@ impl Records {
         filter: Filter,
     ) -> Result<Vec<Entry>, ReadError> {
         let filter = Filter {
-            namespaces: scope.namespaces(),
+            scope: scope.clone(),
             ..filter
         };
-        if nothing(&filter) {
+        if scope.is_nothing() {
             return Ok(Vec::new());
         }
         let page = Page {
@@ -293,14 +236,13 @@ impl Records {
     /// # Errors
     /// If the ledger can't be read.
     pub async fn find(&self, scope: &Scope, id: &str) -> Result<Found, ReadError> {
-        let namespaces = scope.namespaces();
-        if namespaces.as_ref().is_some_and(Vec::is_empty) {
+        if scope.is_nothing() {
             return Ok(Found::None);
         }
-        let id = id.to_owned();
+        let (scope, id) = (scope.clone(), id.to_owned());
         self.pool
             .read(move |reader| {
-                let mut rows = reader.begins(&id, namespaces.as_deref(), 2)?;
+                let mut rows = reader.begins(&id, &scope, 2)?;
                 Ok(match (rows.pop(), rows.is_empty()) {
                     (Some(_), false) => Found::Several,
                     (Some(row), true) => Found::One(Box::new(entry(reader, row)?)),
@@ -316,10 +258,10 @@ impl Records {
     /// If the ledger can't be read.
     pub async fn summary(&self, scope: &Scope, filter: Filter) -> Result<Summary, ReadError> {
         let filter = Filter {
-            namespaces: scope.namespaces(),
+            scope: scope.clone(),
             ..filter
         };
-        if nothing(&filter) {
+        if scope.is_nothing() {
             return Ok(Summary {
                 total: 0,
                 series: Vec::new(),
@@ -354,9 +296,9 @@ impl Records {
         namespace: &str,
         asked: CasesAsked,
     ) -> Result<Option<Cases>, ReadError> {
-        if namespace.is_empty() || !scope.covers(namespace) {
+        let Some(begins) = scope.whole_from(namespace) else {
             return Ok(None);
-        }
+        };
         let namespace = namespace.to_owned();
         let question = move |reader: &Reader| {
             let CasesAsked {
@@ -364,6 +306,7 @@ impl Records {
                 since,
                 until,
             } = asked;
+            let since = since.max(begins);
             reader.cases(&namespace, policy.as_deref(), since, until, Self::CASES)
         };
         self.pool.read(question).await.map(Some)
@@ -382,7 +325,7 @@ impl Records {
         asked: GapsAsked,
         page: Page,
     ) -> Result<Listing<GapRow>, ReadError> {
-        if scope.namespaces().is_some_and(|names| names.is_empty()) {
+        if scope.whole().is_some_and(|names| names.is_empty()) {
             return Ok(Listing::empty());
         }
         self.pool
@@ -431,7 +374,7 @@ impl Records {
                     found.push(Parts {
                         position: row.position,
                         class: row.class,
-                        namespace: namespace(row).unwrap_or_default(),
+                        namespace: row.namespace.clone(),
                         parts,
                     });
                 }
@@ -484,11 +427,6 @@ impl Records {
             .read(move |reader| reader.entries(index, width))
             .await
     }
-}
-
-/// A scope of no namespaces reads nothing, whatever the ledger would make of it.
-fn nothing(filter: &Filter) -> bool {
-    filter.namespaces.as_ref().is_some_and(Vec::is_empty)
 }
 
 /// The page and one row behind it, which tells whether more follow.
@@ -566,23 +504,9 @@ fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
 /// amendments) name processes, files or other people's records: cluster scope only.
 fn readable(scope: &Scope, row: &Row) -> bool {
     match row.class {
-        Class::Denial | Class::Pass | Class::Outcome | Class::Law => match namespace(row) {
-            Some(namespace) => scope.covers(&namespace),
-            None => *scope == Scope::All,
-        },
-        _ => *scope == Scope::All,
+        Class::Outcome | Class::Law => scope.covers_all_of(&row.namespace, row.time),
+        _ => scope.covers(row),
     }
-}
-
-/// Where an entry belongs, as its public part says.
-fn namespace(row: &Row) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Place {
-        #[serde(default)]
-        namespace: String,
-    }
-    let place: Place = serde_json::from_slice(&row.public).ok()?;
-    Some(place.namespace)
 }
 
 /// Read-only connections, opened when first needed and thrown away after an error.

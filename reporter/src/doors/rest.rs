@@ -8,25 +8,23 @@ mod proof;
 mod summary;
 mod violations;
 
-use super::auth::Caller;
+use super::State;
+use super::ask::Ask;
 use super::cursor::Cursor;
 use super::error::Refusal;
 use super::guard::guard;
-use super::orgs::Map;
-use super::read::{Listing, ReadError, Scope};
-use super::{Inner, State};
+use super::read::{Listing, ReadError};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use denials::{exhibit, list, one, org_list, org_one};
-use docket_ledger::query::{Filter, Page, Row};
+use docket_ledger::query::Row;
 use gaps::gaps;
 use outcomes::outcomes;
 use proof::{checkpoint, part, parts, tile, verifier_key};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use summary::{org_summary, summary};
 use violations::{org_violations, violations};
 
@@ -100,69 +98,14 @@ fn unread(error: ReadError) -> Refusal {
     Refusal::unavailable("the ledger could not be read; try again", &error)
 }
 
-impl State {
-    /// What the caller may read of what was asked for; second: whether a part of it is
-    /// kept back.
-    async fn scope(
-        &self,
-        caller: &Caller,
-        org: Option<&str>,
-        namespace: Option<&str>,
-    ) -> Result<(Scope, bool), Refusal> {
-        let Inner {
-            gate,
-            orgs,
-            records,
-            ..
-        } = &*self.inner;
-        let Some(org) = org else {
-            return Ok((gate.scope(caller, namespace, records, orgs).await?, false));
-        };
-        let map = orgs.map().await?;
-        let namespaces = orgs.namespaces(&map, org);
-        match namespace {
-            Some(name) => {
-                let scope = gate.scope(caller, Some(name), records, orgs).await?;
-                if namespaces.contains(name) {
-                    return Ok((scope, false));
-                }
-                let names: Vec<_> = namespaces.iter().map(String::as_str).collect();
-                Err(Refusal::bad_request(format!(
-                    "namespace: must be one of org {org}'s: {}",
-                    names.join(", ")
-                )))
-            }
-            None => {
-                let scope = gate.org_scope(caller, org, &namespaces).await?;
-                if gate.reads_all(caller).await? && !self.known(org, &map, &namespaces).await? {
-                    return Err(Refusal::not_found("no such org"));
-                }
-                let all = scope == Scope::All.within(&namespaces);
-                Ok((scope, !all))
-            }
-        }
-    }
-
-    /// Is there anything that speaks of this org?
-    async fn known(
-        &self,
-        org: &str,
-        map: &Map,
-        namespaces: &BTreeSet<String>,
-    ) -> Result<bool, Refusal> {
-        if map.speaks_of(org) || namespaces.iter().any(|name| map.namespaces.contains(name)) {
-            return Ok(true);
-        }
-        let scope = Scope::Namespaces(namespaces.clone());
-        let page = Page {
-            limit: 1,
-            ..Page::default()
-        };
-        let found = self
-            .inner
-            .records
-            .list(&scope, Filter::default(), page)
-            .await;
-        Ok(found.map_err(unread)?.total > 0)
+/// What the parameters ask for: an org's path, a namespace, or whatever there is.
+fn asked(org: Option<&str>, namespace: Option<&str>) -> Ask {
+    match (org, namespace) {
+        (Some(org), namespace) => Ask::Org {
+            org: org.to_owned(),
+            namespace: namespace.map(str::to_owned),
+        },
+        (None, Some(namespace)) => Ask::Namespace(namespace.to_owned()),
+        (None, None) => Ask::Readable,
     }
 }

@@ -17,10 +17,10 @@ impl Records {
         page: Page,
     ) -> Result<Listing, ReadError> {
         let filter = LawFilter {
-            namespaces: scope.namespaces(),
+            scope: scope.clone(),
             ..filter
         };
-        if filter.namespaces.as_ref().is_some_and(Vec::is_empty) {
+        if scope.whole().is_some_and(|names| names.is_empty()) {
             return Ok(Listing::empty());
         }
         let question = move |reader: &Reader| {
@@ -42,7 +42,7 @@ impl Records {
             .read(move |reader| {
                 let mut found = Vec::new();
                 for id in ids {
-                    let row = reader.get(&id, None)?;
+                    let row = reader.get(&id, &Scope::all())?;
                     if let Some(row) = row.filter(|row| row.class == Class::Law) {
                         found.push(entry(reader, row)?);
                     }

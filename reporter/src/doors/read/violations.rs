@@ -113,13 +113,12 @@ impl Records {
         asked: Asked,
         page: Page,
     ) -> Result<Violations, ReadError> {
-        let namespaces = scope.namespaces();
         let asked = Asked {
             filter: Filter {
                 classes: vec![Class::Denial],
                 verdict: Some("denied".to_owned()),
                 dry_run: Some(false),
-                namespaces: namespaces.clone(),
+                scope: scope.clone(),
                 ..asked.filter
             },
             ..asked
@@ -139,8 +138,7 @@ impl Records {
     ) -> Result<Violations, StoreError> {
         let mut candidates = Vec::new();
         let mut denials_since = None;
-        let empty = asked.filter.namespaces.as_ref().is_some_and(Vec::is_empty);
-        if !empty && asked.from != Some(Origin::Report) && asked.mode.as_deref() != Some("audit") {
+        if asked.from != Some(Origin::Report) && asked.mode.as_deref() != Some("audit") {
             let latest = reader.latest(&asked.filter, LOOK, DENIED)?;
             denials_since = latest.since;
             for one in latest.found {
@@ -158,12 +156,9 @@ impl Records {
                 candidates.push(((one.time, one.position), denied));
             }
         }
-        if !empty && asked.from != Some(Origin::Denial) {
-            let found = self
-                .known
-                .reports
-                .read()
-                .violations(asked.filter.namespaces.as_deref());
+        if asked.from != Some(Origin::Denial) {
+            let whole = asked.filter.scope.whole();
+            let found = self.known.reports.read().violations(whole.as_deref());
             for violation in found.into_iter().filter(|one| self.takes(one, asked)) {
                 let (id, tie) = id(&violation);
                 let time = violation.result().time;
@@ -182,7 +177,7 @@ impl Records {
         let mut last = None;
         for (key, candidate) in rest.by_ref().take(page.limit as usize) {
             last = Some(key);
-            items.extend(self.found(reader, candidate)?);
+            items.extend(self.found(reader, &asked.filter.scope, candidate)?);
         }
         let more = rest.next().is_some();
         Ok(Violations {
@@ -253,7 +248,12 @@ impl Records {
     }
 
     /// `None` for an entry that was taken away meanwhile.
-    fn found(&self, reader: &Reader, candidate: Candidate) -> Result<Option<Found>, StoreError> {
+    fn found(
+        &self,
+        reader: &Reader,
+        scope: &Scope,
+        candidate: Candidate,
+    ) -> Result<Option<Found>, StoreError> {
         match candidate {
             Candidate::Denied {
                 position,
@@ -279,13 +279,13 @@ impl Records {
                 let law_time = if law.is_empty() {
                     None
                 } else {
-                    reader.get(law, None)?.map(|row| row.time)
+                    reader.get(law, &Scope::all())?.map(|row| row.time)
                 };
                 let reported = Reported {
                     policy,
                     law_time,
                     write: self.write(result),
-                    denial: denial_of(reader, &violation)?,
+                    denial: denial_of(reader, scope, &violation)?,
                     id,
                     violation,
                 };
@@ -323,14 +323,19 @@ impl Records {
 }
 
 /// The newest denial of the same object by the same policy.
-fn denial_of(reader: &Reader, violation: &Violation) -> Result<Option<String>, StoreError> {
+fn denial_of(
+    reader: &Reader,
+    scope: &Scope,
+    violation: &Violation,
+) -> Result<Option<String>, StoreError> {
     let result = violation.result();
     let Some(subject) = &result.subject else {
         return Ok(None);
     };
     let filter = Filter {
         classes: vec![Class::Denial],
-        namespaces: Some(vec![subject.namespace.clone()]),
+        scope: scope.clone(),
+        namespace: Some(subject.namespace.clone()),
         policy: Some(result.policy.clone()),
         kind: Some(subject.kind.clone()),
         name: Some(subject.name.clone()),

@@ -2,6 +2,7 @@
 
 use super::{Answer, Envelope, next, unread};
 use crate::doors::State;
+use crate::doors::ask::{Granted, Verb};
 use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::item::Shown;
@@ -56,7 +57,7 @@ pub(super) async fn exhibit(
     let (parts, _) = state
         .inner
         .records
-        .parts(&Scope::All, row.position, 1)
+        .parts(&Scope::all(), row.position, 1)
         .await
         .map_err(unread)?;
     let parts = parts
@@ -64,7 +65,7 @@ pub(super) async fn exhibit(
         .find(|parts| parts.position == row.position);
     let namespace = parts.as_ref().map_or("", |parts| parts.namespace.as_str());
     // The permission first, whether or not there is an exhibit.
-    if !state.inner.gate.sees_evidence(&caller, namespace).await? {
+    if !state.sees_evidence(&caller, namespace).await? {
         let place = if namespace.is_empty() {
             "the cluster".to_owned()
         } else {
@@ -87,9 +88,8 @@ pub(super) async fn exhibit(
 async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(headers).await?;
     let asked = Params::parse(&uri)?.list(Timestamp::now())?;
-    let (scope, partial) = state
-        .scope(&caller, org, asked.namespace.as_deref())
-        .await?;
+    let ask = super::asked(org, asked.namespace.as_deref());
+    let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let (limit, offset) = (asked.page.limit, asked.page.offset);
     let listing = state
         .inner
@@ -143,7 +143,8 @@ async fn found(
     let caller = state.inner.gate.caller(headers).await?;
     Params::parse(&uri)?.none()?;
     // The scope first, whether or not there is such an id: the way there tells nothing.
-    let (scope, _) = state.scope(&caller, org, None).await?;
+    let ask = super::asked(org, None);
+    let scope = state.granted(&caller, Verb::Get, &ask).await?.scope;
     let unknown = || Refusal::not_found("no such denial, or not yours to read");
     if !is_id(id) {
         return Err(unknown());

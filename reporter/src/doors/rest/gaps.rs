@@ -2,6 +2,7 @@
 
 use super::{Answer, Envelope, next, said, unread};
 use crate::doors::State;
+use crate::doors::ask::{Ask, Verb};
 use crate::doors::item::time;
 use crate::doors::params::Params;
 use crate::doors::read::Scope;
@@ -16,7 +17,8 @@ use serde_json::Value;
 pub(super) async fn gaps(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     let (asked, page) = Params::parse(&uri)?.gaps(Timestamp::now())?;
-    let (scope, _) = state.scope(&caller, None, None).await?;
+    let granted = state.granted(&caller, Verb::List, &Ask::Readable).await?;
+    let scope = granted.scope;
     let (limit, offset) = (page.limit, page.offset);
     let listing = state
         .inner
@@ -59,7 +61,7 @@ fn gap_item(row: &Row, scope: &Scope) -> Value {
             public.get(name).cloned().unwrap_or_default(),
         );
     }
-    if *scope == Scope::All {
+    if scope.is_all() {
         for name in GAP_INNER {
             said(&mut item, name, public.get(name).cloned());
         }

@@ -2,10 +2,11 @@
 
 use super::{Answer, Envelope, next, unread};
 use crate::doors::State;
+use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::item::time;
 use crate::doors::params::Params;
-use crate::doors::read::{Entry, Found, Scope};
+use crate::doors::read::{Entry, Found};
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
@@ -25,7 +26,8 @@ pub(super) async fn of_denial(
 ) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     Params::parse(&uri)?.none()?;
-    let (scope, _) = state.scope(&caller, None, None).await?;
+    let granted = state.granted(&caller, Verb::Get, &Ask::Readable).await?;
+    let scope = granted.scope;
     let records = &state.inner.records;
     let found = match super::denials::is_id(&id) {
         true => records.find(&scope, &id).await.map_err(unread)?,
@@ -43,7 +45,7 @@ pub(super) async fn of_denial(
         }
     };
     let laws = records.laws_named(named(&denial)).await.map_err(unread)?;
-    let everyone = scope == Scope::All;
+    let everyone = scope.is_all();
     let items: Vec<Value> = laws.iter().map(|law| item(law, everyone)).collect();
     let id = &denial.row.id;
     Ok(Json(json!({ "denial": id, "items": items })).into_response())
@@ -53,11 +55,10 @@ pub(super) async fn of_denial(
 pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     let (filter, page) = Params::parse(&uri)?.laws()?;
-    let (scope, _) = state
-        .scope(&caller, None, filter.namespace.as_deref())
-        .await?;
+    let ask = super::asked(None, filter.namespace.as_deref());
+    let scope = state.granted(&caller, Verb::List, &ask).await?.scope;
     // One who reads everything sees who changed the laws of a namespace too.
-    let everyone = state.inner.gate.reads_all(&caller).await?;
+    let everyone = state.reads_all(&caller, Verb::List).await?;
     let (limit, offset) = (page.limit, page.offset);
     let listing = state
         .inner
@@ -90,15 +91,19 @@ pub(super) async fn one(
 ) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     Params::parse(&uri)?.none()?;
-    let (scope, _) = state.scope(&caller, None, None).await?;
+    let granted = state.granted(&caller, Verb::Get, &Ask::Readable).await?;
+    let scope = granted.scope;
     let found = state.inner.records.laws_named(vec![id]).await;
     let law = found.map_err(unread)?.pop();
     let law = law.filter(|law| {
         let public: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
-        scope.covers(public["namespace"].as_str().unwrap_or_default())
+        scope.covers_all_of(
+            public["namespace"].as_str().unwrap_or_default(),
+            law.row.time,
+        )
     });
     match law {
-        Some(law) => Ok(Json(item(&law, scope == Scope::All)).into_response()),
+        Some(law) => Ok(Json(item(&law, scope.is_all())).into_response()),
         None => Err(Refusal::not_found("no such law, or not yours to read")),
     }
 }

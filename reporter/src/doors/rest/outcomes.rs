@@ -2,6 +2,7 @@
 
 use super::{Answer, said, unread};
 use crate::doors::State;
+use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::item::time;
 use crate::doors::outcome::Figures;
@@ -16,7 +17,8 @@ use serde_json::{Value, json};
 pub(super) async fn outcomes(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     let (namespace, asked) = Params::parse(&uri)?.outcomes(Timestamp::now())?;
-    let (scope, _) = state.scope(&caller, None, Some(&namespace)).await?;
+    let ask = Ask::Namespace(namespace.clone());
+    let scope = state.granted(&caller, Verb::List, &ask).await?.scope;
     let (policy, since, until) = (asked.policy.clone(), asked.since, asked.until);
     let cases = state
         .inner

@@ -2,6 +2,7 @@
 
 use super::{Answer, unread};
 use crate::doors::State;
+use crate::doors::ask::{Ask, Verb};
 use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::params::Params;
@@ -17,7 +18,10 @@ use serde_json::{Value, json};
 pub(super) async fn parts(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     let (from, limit) = Params::parse(&uri)?.parts()?;
-    let (scope, _) = state.scope(&caller, None, None).await?;
+    let scope = state
+        .granted(&caller, Verb::List, &Ask::Readable)
+        .await?
+        .scope;
     let (parts, next) = state
         .inner
         .records
@@ -39,7 +43,10 @@ pub(super) async fn part(
 ) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     Params::parse(&uri)?.none()?;
-    let (scope, _) = state.scope(&caller, None, None).await?;
+    let scope = state
+        .granted(&caller, Verb::Get, &Ask::Readable)
+        .await?
+        .scope;
     let unknown = || Refusal::not_found("no such entry, or not yours to read");
     let position = position.parse().map_err(|_| unknown())?;
     let (found, _) = state
@@ -62,11 +69,7 @@ async fn sees(state: &State, caller: &Caller, parts: &Parts) -> Result<bool, Ref
     if parts.parts.iter().all(|one| one.part != Part::Exhibit) {
         return Ok(true);
     }
-    state
-        .inner
-        .gate
-        .sees_evidence(caller, &parts.namespace)
-        .await
+    state.sees_evidence(caller, &parts.namespace).await
 }
 
 /// Bytes as they are stored and hashed, hence base64. What is there and not the caller's

@@ -2,6 +2,7 @@
 
 use super::{Answer, said, unread};
 use crate::doors::State;
+use crate::doors::ask::{Granted, Verb};
 use crate::doors::item::time;
 use crate::doors::params::Params;
 use axum::Json;
@@ -30,7 +31,8 @@ async fn counted(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
     let caller = state.inner.gate.caller(headers).await?;
     let (filter, namespace) = Params::parse(&uri)?.summary(Timestamp::now())?;
     let (since, until) = (filter.since, filter.until);
-    let (scope, partial) = state.scope(&caller, org, namespace.as_deref()).await?;
+    let ask = super::asked(org, namespace.as_deref());
+    let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let summary = state
         .inner
         .records

@@ -2,6 +2,7 @@
 
 use super::{Answer, Envelope, unread};
 use crate::doors::State;
+use crate::doors::ask::{Granted, Verb};
 use crate::doors::cursor::Cursor;
 use crate::doors::item::{Shown, time};
 use crate::doors::params::Params;
@@ -48,7 +49,8 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
     let caller = inner.gate.caller(headers).await?;
     let now = Timestamp::now();
     let (asked, namespace, page) = Params::parse(&uri)?.violations(now)?;
-    let (scope, partial) = state.scope(&caller, org, namespace.as_deref()).await?;
+    let ask = super::asked(org, namespace.as_deref());
+    let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let (limit, offset) = (page.limit, page.offset);
     let found = inner.records.violations(&scope, asked, page).await;
     let found = found.map_err(unread)?;
@@ -72,7 +74,7 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
         item.org = org.map(str::to_owned).or(owner).or(item.org);
         items.push(item);
     }
-    let all = scope == crate::doors::read::Scope::All;
+    let all = scope.is_all();
     Ok(Json(Body {
         envelope: Envelope {
             org: org.map(str::to_owned),

@@ -214,7 +214,7 @@ async fn a_refused_namespace_is_refused_by_name_with_what_is_missing() {
         let path = format!("/api/policy-denials?namespace={namespace}");
         let message = world.get("anna", &path).await.refused(403, "forbidden");
         assert!(
-            message.contains("get denials.docket.a5c.ai") && message.contains(namespace),
+            message.contains("list denials.docket.a5c.ai") && message.contains(namespace),
             "{message}"
         );
     }
@@ -241,7 +241,7 @@ async fn who_may_read_nowhere_is_refused_and_not_told_that_there_is_nothing() {
     ] {
         let message = world.get("nobody", path).await.refused(403, "forbidden");
         assert!(
-            message.contains("get denials.docket.a5c.ai"),
+            message.contains(" denials.docket.a5c.ai"),
             "{path}: {message}"
         );
     }

@@ -14,12 +14,14 @@ use std::sync::{Arc, Mutex};
 pub struct Cluster {
     /// Token to user name.
     pub tokens: BTreeMap<String, String>,
-    /// (user, namespace) that may `get denials.docket.a5c.ai`; `*`: the whole cluster.
+    /// (user, namespace) that may read `denials.docket.a5c.ai`; `*`: the whole cluster.
     pub may: BTreeSet<(String, String)>,
     /// Users that may `create denials.docket.a5c.ai` in the cluster.
     pub importers: BTreeSet<String>,
     /// Who may see exhibits, and in which namespace (`*`: all).
     pub evidence: BTreeSet<(String, String)>,
+    /// (user, what else), as `verb resource[/subresource] [namespace] [name]`.
+    pub also: BTreeSet<(String, String)>,
     /// Namespace to its org label, or empty.
     pub namespaces: BTreeMap<String, String>,
     pub organizations: Vec<Value>,
@@ -117,19 +119,22 @@ impl Cluster {
         let spec = &body["spec"];
         let asked = &spec["resourceAttributes"];
         assert_eq!(asked["group"], "docket.a5c.ai");
-        assert_eq!(asked["resource"], "denials");
+        assert_eq!(
+            spec["groups"],
+            json!(["system:authenticated"]),
+            "groups are handed on"
+        );
+        if asked["resource"] != "denials" {
+            return self.other_review(spec);
+        }
         let evidence = match asked["subresource"].as_str() {
             None => false,
             Some("evidence") => true,
             Some(other) => panic!("denials/{other}"),
         };
         let create = asked["verb"] == "create";
-        assert!(create || asked["verb"] == "get", "{asked}");
-        assert_eq!(
-            spec["groups"],
-            json!(["system:authenticated"]),
-            "groups are handed on"
-        );
+        let reads = ["get", "list", "watch"].contains(&asked["verb"].as_str().unwrap());
+        assert!(create || reads, "{asked}");
         let user = spec["user"].as_str().unwrap().to_owned();
         let namespace = asked["namespace"].as_str().unwrap_or_default();
         let allowed = if create {
@@ -142,10 +147,21 @@ impl Cluster {
             self.may.contains(&(user.clone(), "*".to_owned()))
                 || (!namespace.is_empty() && self.may.contains(&(user, namespace.to_owned())))
         };
-        json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
-            "metadata": {}, "spec": spec, "status": { "allowed": allowed }
-        })
+        reviewed(spec, allowed)
+    }
+
+    fn other_review(&self, spec: &Value) -> Value {
+        let asked = &spec["resourceAttributes"];
+        let text = |name: &str| asked[name].as_str().unwrap_or_default();
+        let mut what = format!("{} {}", text("verb"), text("resource"));
+        for (before, name) in [("/", "subresource"), (" ", "namespace"), (" ", "name")] {
+            if !text(name).is_empty() {
+                what += before;
+                what += text(name);
+            }
+        }
+        let user = spec["user"].as_str().unwrap().to_owned();
+        reviewed(spec, self.also.contains(&(user, what)))
     }
 
     fn namespace_list(&self) -> Value {
@@ -165,6 +181,13 @@ impl Cluster {
         json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
                "metadata": {}, "items": items})
     }
+}
+
+fn reviewed(spec: &Value, allowed: bool) -> Value {
+    json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "metadata": {}, "spec": spec, "status": { "allowed": allowed }
+    })
 }
 
 fn list(items: &[Value]) -> Value {

@@ -72,7 +72,7 @@ async fn a_watcher_gets_what_is_new_and_what_reads_differently_each_once() {
     let mut place = Place::new();
     place.world.deny(&Denial::new(1));
     place.told();
-    let mut following = place.follow(Scope::All, 0);
+    let mut following = place.follow(Scope::all(), 0);
     let step = following.next(PATIENCE).await.expect("a step");
     assert_eq!(seen(&step), [(1, 0, true)]);
 
@@ -157,7 +157,7 @@ async fn a_permission_that_is_taken_away_ends_the_stream_when_it_is_asked_for_ag
 #[tokio::test]
 async fn a_process_that_stops_ends_its_streams_at_once() {
     let place = Place::new();
-    let mut following = place.follow(Scope::All, 0);
+    let mut following = place.follow(Scope::all(), 0);
     let waiting = async { following.next(PATIENCE).await };
     let stopping = async {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -177,11 +177,11 @@ async fn who_begins_far_back_gets_everything_in_order() {
         if n == 25 {
             let _ = place
                 .records
-                .changes(&Scope::All, &Filter::default(), 25)
+                .changes(&Scope::all(), &Filter::default(), 25)
                 .await;
         }
     }
-    let mut following = place.follow(Scope::All, 3);
+    let mut following = place.follow(Scope::all(), 3);
     let mut positions = Vec::new();
     while positions.len() < 47 {
         let step = following.next(PATIENCE).await.expect("a step");
