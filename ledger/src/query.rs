@@ -1,5 +1,6 @@
 //! Reading the view. Read-only connections; any number beside the one writer.
 
+mod actors;
 mod entry;
 mod gaps;
 mod latest;

@@ -119,6 +119,22 @@ pub struct Reading {
     /// Its key.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// The aggregated API, for the webhook, which forwards what kube-apiserver asks. Who
+    /// asks is believed from its headers, hence from its certificate only.
+    #[arg(long, value_name = "ADDR", requires_all = ["api_tls_cert", "api_tls_key", "api_client_ca"], conflicts_with = "replay")]
+    pub api_listen: Option<SocketAddr>,
+    /// Its certificate.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_tls_cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_tls_key: Option<PathBuf>,
+    /// Authority of the webhook's client certificate.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_client_ca: Option<PathBuf>,
+    /// Common name of that certificate; may be given several times.
+    #[arg(long, value_name = "NAME", default_value = "docket-webhook")]
+    pub api_client: Vec<String>,
     /// Plain HTTP: /healthz, /readyz, /metrics.
     #[arg(long, value_name = "ADDR")]
     pub admin_listen: Option<SocketAddr>,

@@ -21,6 +21,10 @@ use tower::ServiceExt as _;
 
 /// Connections of one listener at a time.
 const CONNECTIONS: usize = 512;
+/// The same where most of them stay open: watches, of which the door has its own limit.
+const WIDE: usize = 4096;
+/// Requests of one HTTP/2 connection at a time.
+const STREAMS: u32 = 4096;
 /// A TLS handshake takes milliseconds; who needs longer is not serious.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the first byte of a request to the end of its headers.
@@ -37,6 +41,7 @@ pub struct Bound {
     listener: TcpListener,
     name: &'static str,
     tls: Option<Server>,
+    connections: usize,
 }
 
 impl Bound {
@@ -58,7 +63,17 @@ impl Bound {
             listener,
             name,
             tls,
+            connections: CONNECTIONS,
         })
+    }
+
+    /// With room for thousands who stay.
+    #[must_use]
+    pub fn wide(self) -> Bound {
+        Bound {
+            connections: WIDE,
+            ..self
+        }
     }
 
     /// Where it listens: the port, if 0 was asked for.
@@ -79,7 +94,7 @@ impl Bound {
         metrics: Metrics,
         mut stop: watch::Receiver<bool>,
     ) -> Result<()> {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(self.connections));
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
@@ -172,7 +187,9 @@ async fn connection<I>(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(60));
+        .keep_alive_interval(Duration::from_secs(60))
+        // One connection may carry all watches.
+        .max_concurrent_streams(STREAMS);
     let served = builder
         .serve_connection(io, TowerToHyperService::new(service))
         .into_owned();

@@ -65,6 +65,11 @@ impl Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 
+    /// Code and message, for a door with another shape.
+    pub(super) fn said(self) -> (StatusCode, String) {
+        (self.status, self.message)
+    }
+
     fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Refusal {
         Refusal {
             status,

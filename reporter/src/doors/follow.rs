@@ -178,14 +178,14 @@ impl Following {
             }
             let wake = deadline.min(self.asked + self.every);
             let seen = self.size;
+            // What a watch channel hands out may not be held while others run.
+            let Head { size, stopping } = &mut self.head;
+            let grown = async { size.wait_for(|size| *size > seen).await.is_ok() };
+            let stopped = async { stopping.wait_for(|stopping| *stopping).await.is_ok() };
             tokio::select! {
-                grown = self.head.size.wait_for(|size| *size > seen) => {
-                    // The writer is gone, and the process with it in a moment.
-                    if grown.is_err() {
-                        tokio::time::sleep_until(wake).await;
-                    }
-                }
-                _ = self.head.stopping.wait_for(|stopping| *stopping) => {}
+                true = grown => {}
+                true = stopped => {}
+                // Also when the writer is gone, and the process with it in a moment.
                 () = tokio::time::sleep_until(wake) => {}
             }
             if Instant::now() >= deadline {

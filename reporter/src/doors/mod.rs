@@ -19,6 +19,7 @@ mod follow;
 mod guard;
 mod import;
 mod item;
+mod kube;
 mod orgs;
 mod others;
 mod outcome;
@@ -47,7 +48,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub enum Callers {
     /// Bearer tokens of the cluster: TokenReview, then SubjectAccessReview.
-    Cluster(kube::Client),
+    Cluster(::kube::Client),
     /// A recorded day is shown (`--replay`): one token, which reads all of it.
     Replay {
         /// The generated token.
@@ -162,6 +163,12 @@ impl State {
             }),
         }
     }
+}
+
+/// The reporter's side of the aggregated API, to be served over mutual TLS: `clients` are
+/// the common names of the certificates that may hand on requests.
+pub fn aggregated(state: State, clients: Vec<String>) -> axum::Router {
+    kube::router(state, clients)
 }
 
 /// The REST API, to be served over TLS.

@@ -73,9 +73,14 @@ pub(super) struct ListQuery {
 
 impl Params {
     pub(super) fn parse(uri: &Uri) -> Result<Params, Refusal> {
-        let mut given = BTreeMap::new();
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| Refusal::bad_request("query: not name=value pairs joined by &"))?;
+        Params::of(pairs)
+    }
+
+    /// From wherever the pairs are.
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Result<Params, Refusal> {
+        let mut given = BTreeMap::new();
         for (name, value) in pairs {
             if value.len() > LONGEST {
                 return Err(wrong(&name, &format!("at most {LONGEST} bytes")));
@@ -107,6 +112,13 @@ impl Params {
     pub(super) fn summary(mut self, now: Timestamp) -> Result<(Filter, Option<String>), Refusal> {
         let asked = self.filter(now)?;
         self.end(&FILTERS)?;
+        Ok(asked)
+    }
+
+    /// All filters, as fields of an object of the aggregated API, which has two more.
+    pub(super) fn fields(mut self, now: Timestamp) -> Result<(Filter, Option<String>), Refusal> {
+        let asked = self.filter(now)?;
+        self.end(&[&FILTERS[..], &["metadata.name", "metadata.namespace"]].concat())?;
         Ok(asked)
     }
 
@@ -344,7 +356,7 @@ fn wrong(name: &str, allowed: &str) -> Refusal {
 }
 
 /// A parameter's name comes from outside: short, and nothing that a terminal obeys.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_graphic() { c } else { '?' };
     let shown: String = name.chars().map(safe).take(40).collect();
     if shown.is_empty() {

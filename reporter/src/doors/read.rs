@@ -19,6 +19,7 @@ use docket_ledger::query::{
 };
 pub use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::StoreError;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
@@ -282,6 +283,25 @@ impl Records {
         self.pool
             .read(move |reader| reader.snapshot(question))
             .await
+    }
+
+    /// How many actors there are behind the denials of each namespace and policy.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub(super) async fn actors(
+        &self,
+        scope: &Scope,
+        filter: Filter,
+    ) -> Result<BTreeMap<(String, String), u64>, ReadError> {
+        if scope.is_nothing() {
+            return Ok(BTreeMap::new());
+        }
+        let filter = Filter {
+            scope: scope.clone(),
+            ..filter
+        };
+        self.pool.read(move |reader| reader.actors(&filter)).await
     }
 
     /// Denials of one namespace and what came of them: of one policy or of all. Never of

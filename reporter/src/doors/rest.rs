@@ -18,9 +18,11 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
+pub(super) use denials::is_id;
 use denials::{exhibit, list, one, org_list, org_one};
 use docket_ledger::query::Row;
 use gaps::gaps;
+pub(super) use laws::{item as law_item, named as laws_of};
 use outcomes::outcomes;
 use proof::{checkpoint, part, parts, tile, verifier_key};
 use serde::Serialize;
@@ -94,7 +96,7 @@ fn next<T>(listing: &Listing<T>, row: impl Fn(&T) -> &Row) -> Option<String> {
     )
 }
 
-fn unread(error: ReadError) -> Refusal {
+pub(super) fn unread(error: ReadError) -> Refusal {
     Refusal::unavailable("the ledger could not be read; try again", &error)
 }
 

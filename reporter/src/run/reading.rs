@@ -1,9 +1,9 @@
-//! The doors for readers: REST, and what an operator asks.
+//! The doors for readers: REST, the aggregated API, and what an operator asks.
 
 use super::place::Place;
 use super::reloading;
 use super::tasks::Tasks;
-use crate::args::Arguments;
+use crate::args::{Arguments, Reading};
 use crate::doors;
 use crate::health::{self, Health};
 use crate::metrics::Metrics;
@@ -64,9 +64,40 @@ pub(super) async fn reading(
         doors::Callers::Replay { token } => Some(token.clone()),
         doors::Callers::Cluster(_) => None,
     };
-    let Some(at) = given.listen.or(token.as_ref().map(|_| loopback)) else {
-        return Ok(());
+    let at = given.listen.or(token.as_ref().map(|_| loopback));
+    let names = &arguments.names;
+    let live = arguments.replay.is_none();
+    let import = live.then(|| doors::Import::new(court, writer, metrics.clone()));
+    let settings = doors::Settings {
+        import,
+        krate_group: names.krate_group.clone(),
+        label_prefix: names.label_prefix.clone(),
+        org_namespace_prefix: names.org_namespace_prefix.clone(),
+        platform_namespace: names.platform_namespace.clone(),
+        known,
+        ..doors::Settings::new(place.store.clone(), callers, verifier_key)
     };
+    let state = doors::State::new(settings);
+    if let Some(at) = at {
+        rest(arguments, at, token, state.clone(), metrics, stopped, tasks).await?;
+    }
+    if let Some(at) = given.api_listen {
+        aggregated(given, at, state, metrics, stopped, tasks).await?;
+    }
+    Ok(())
+}
+
+/// REST, over TLS; plain only for a replay.
+async fn rest(
+    arguments: &Arguments,
+    at: SocketAddr,
+    token: Option<String>,
+    state: doors::State,
+    metrics: &Metrics,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    let given = &arguments.reading;
     let tls = match (&given.tls_cert, &given.tls_key) {
         (Some(cert), Some(key)) => {
             let files = ServerFiles {
@@ -91,22 +122,40 @@ pub(super) async fn reading(
         writeln!(out, "DOCKET_TOKEN={token}")?;
         out.flush()?;
     }
-    let names = &arguments.names;
-    let live = arguments.replay.is_none();
-    let import = live.then(|| doors::Import::new(court, writer, metrics.clone()));
-    let settings = doors::Settings {
-        import,
-        krate_group: names.krate_group.clone(),
-        label_prefix: names.label_prefix.clone(),
-        org_namespace_prefix: names.org_namespace_prefix.clone(),
-        platform_namespace: names.platform_namespace.clone(),
-        known,
-        ..doors::Settings::new(place.store.clone(), callers, verifier_key)
-    };
-    let router = doors::router(doors::State::new(settings));
     tasks.serve(
         "the reading listener",
-        bound.serve(router, metrics.clone(), stopped.clone()),
+        bound.serve(doors::router(state), metrics.clone(), stopped.clone()),
+    );
+    Ok(())
+}
+
+/// What the webhook hands on from kube-apiserver.
+async fn aggregated(
+    given: &Reading,
+    at: SocketAddr,
+    state: doors::State,
+    metrics: &Metrics,
+    stopped: &watch::Receiver<bool>,
+    tasks: &mut Tasks,
+) -> Result<()> {
+    let (Some(cert), Some(key), Some(ca)) = (
+        &given.api_tls_cert,
+        &given.api_tls_key,
+        &given.api_client_ca,
+    ) else {
+        anyhow::bail!("--api-listen needs --api-tls-cert, --api-tls-key and --api-client-ca");
+    };
+    let files = ServerFiles {
+        cert: cert.clone(),
+        key: key.clone(),
+        client_ca: Some(ca.clone()),
+    };
+    let tls = reloading(files, tasks)?;
+    let bound = Bound::bind("api", at, Some(tls)).await?;
+    let router = doors::aggregated(state, given.api_client.clone());
+    tasks.serve(
+        "the listener of the aggregated API",
+        bound.wide().serve(router, metrics.clone(), stopped.clone()),
     );
     Ok(())
 }

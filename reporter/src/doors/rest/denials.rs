@@ -159,7 +159,7 @@ async fn found(
 }
 
 /// Can this be an id, or its beginning?
-pub(super) fn is_id(id: &str) -> bool {
+pub(in crate::doors) fn is_id(id: &str) -> bool {
     let written = id
         .bytes()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));

@@ -109,7 +109,7 @@ pub(super) async fn one(
 }
 
 /// Ids of the laws that a record names, and of those that put it in doubt; once each.
-fn named(denial: &Entry) -> Vec<String> {
+pub(in crate::doors) fn named(denial: &Entry) -> Vec<String> {
     let read = |row: &Row| -> Value { serde_json::from_slice(&row.public).unwrap_or_default() };
     let public = read(&denial.row);
     let attributions = public["attributions"].as_array().into_iter().flatten();
@@ -132,7 +132,7 @@ fn named(denial: &Entry) -> Vec<String> {
 }
 
 /// The entry as stored, with its place, and who changed it for those who may know.
-fn item(law: &Entry, everyone: bool) -> Value {
+pub(in crate::doors) fn item(law: &Entry, everyone: bool) -> Value {
     let mut item: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
     if !item.is_object() {
         item = json!({ "id": law.row.id, "unreadable": true });

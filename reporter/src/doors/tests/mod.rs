@@ -1,6 +1,7 @@
 //! The router over a real ledger, with a double of the Kubernetes API.
 
 mod access;
+mod aggregated;
 mod cluster_double;
 mod evidence;
 mod following;

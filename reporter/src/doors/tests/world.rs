@@ -1,7 +1,8 @@
 //! A ledger with denials in it, and a router over it.
 
 use super::cluster_double::ClusterDouble;
-use crate::doors::{Callers, Patience, Settings, State, router};
+use crate::doors::{Callers, Head, Patience, Settings, State, aggregated, router};
+use crate::serve::Peer;
 use axum::Router;
 use axum::body::Body;
 use docket_ledger::entry::{Class, NewEntry};
@@ -11,12 +12,18 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 pub struct World {
     pub store: Store,
     pub cluster: ClusterDouble,
     pub router: Router,
+    /// The listener of the aggregated API.
+    pub aggregated: Router,
+    /// The process is about to end.
+    pub stop: watch::Sender<bool>,
+    size: watch::Sender<u64>,
     // Removed with the world.
     _directory: tempfile::TempDir,
     recorded: i64,
@@ -30,6 +37,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn read(response: http::Response<Body>) -> Answer {
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            bytes: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| {
             panic!("{error}: {}", String::from_utf8_lossy(&self.bytes));
@@ -95,12 +111,18 @@ impl World {
             access: Duration::from_millis(200),
             stream: Duration::from_millis(200),
         };
+        let (size, seen) = watch::channel(store.size());
+        let (stop, stopped) = watch::channel(false);
+        settings.known.head = Head::new(seen, stopped);
         change(&mut settings);
-        let router = router(State::new(settings));
+        let state = State::new(settings);
         World {
             store,
             cluster,
-            router,
+            router: router(state.clone()),
+            aggregated: aggregated(state, vec!["docket-webhook".into()]),
+            stop,
+            size,
             _directory: directory,
             recorded: 1_800_000_000_000_000,
         }
@@ -132,7 +154,9 @@ impl World {
             state: Vec::new(),
         };
         let recorded = Timestamp::from_microsecond(self.recorded).unwrap();
-        self.store.append(&batch, recorded).unwrap().positions[0].unwrap()
+        let position = self.store.append(&batch, recorded).unwrap().positions[0].unwrap();
+        self.size.send_replace(self.store.size());
+        position
     }
 
     pub fn deny(&mut self, denial: &Denial) -> u64 {
@@ -145,20 +169,33 @@ impl World {
             .await
     }
 
+    /// What kube-apiserver asks for that user, by way of the webhook.
+    pub async fn kube(&self, user: &str, path: &str) -> Answer {
+        let request = asked(user, path).body(Body::empty()).unwrap();
+        self.proxied("docket-webhook", request).await
+    }
+
+    /// With a client certificate of that common name.
+    pub async fn proxied(&self, peer: &str, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(Peer(Some(peer.to_owned())));
+        let response = self.aggregated.clone().oneshot(request).await.unwrap();
+        Answer::read(response).await
+    }
+
     pub async fn request(&self, request: http::request::Builder) -> Answer {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            bytes,
-        }
+        Answer::read(self.router.clone().oneshot(request).await.unwrap()).await
     }
+}
+
+/// As the aggregator writes it.
+pub fn asked(user: &str, path: &str) -> http::request::Builder {
+    Request::get(path)
+        .header("x-remote-user", user)
+        .header("x-remote-group", "system:authenticated")
 }
 
 /// A denial with Krate's usual values; tests change what they are about.

@@ -1,0 +1,319 @@
+//! Objects, tables, and what belongs to an object.
+
+use super::super::world::{Denial, asked, id};
+use super::{ACME, TABLE, V1, court, failed, version};
+use axum::body::Body;
+use docket_ledger::entry::Class;
+use serde_json::{Value, json};
+
+const HOSTILE: &str = "a\u{1b}[31mred\u{7}\u{202e}<b>\u{9b}2J\r\n=cmd|' /C calc'!A0";
+
+fn dangerous(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t') || ('\u{202a}'..='\u{202e}').contains(&c)
+}
+
+#[tokio::test]
+async fn an_object_has_the_fields_of_the_rest_item_beside_its_metadata() {
+    let world = court();
+    let object = world
+        .kube("anna", &format!("{ACME}/denials/{}", id(1)))
+        .await
+        .json();
+    let item = world
+        .get("anna", &format!("/api/policy-denials/{}", id(1)))
+        .await
+        .json();
+    for (name, value) in item.as_object().unwrap() {
+        assert_eq!(object[name], *value, "{name}");
+    }
+    assert_eq!(
+        (&object["apiVersion"], &object["kind"]),
+        (&json!("docket.a5c.ai/v1"), &json!("Denial"))
+    );
+    let metadata = &object["metadata"];
+    assert_eq!(
+        (
+            &metadata["name"],
+            &metadata["namespace"],
+            &metadata["creationTimestamp"]
+        ),
+        (
+            &json!(id(1)),
+            &json!("krate-org-acme"),
+            &json!("2026-10-05T12:00:01Z")
+        )
+    );
+    assert_eq!(
+        metadata["labels"],
+        json!({"docket.a5c.ai/org": "acme", "docket.a5c.ai/repository": "web",
+               "docket.a5c.ai/surface": "pr", "docket.a5c.ai/policy": "require-pr-description",
+               "docket.a5c.ai/verdict": "denied"})
+    );
+    assert_eq!(
+        version(&object) % 1_000_000_000_000,
+        2,
+        "made by the second entry"
+    );
+    assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_name_gets_the_object_and_a_shared_one_says_so() {
+    let mut world = court();
+    let short = format!("{ACME}/denials/{}", &id(2)[..12]);
+    let object = world.kube("anna", &short).await.json();
+    assert_eq!(object["metadata"]["name"], id(2));
+    for end in ['a', 'b'] {
+        let id = format!("aaaaaaa{}", end.to_string().repeat(45));
+        world.deny(&Denial::new(u32::from(end)).public(json!({"id": id})));
+    }
+    let answer = world.kube("anna", &format!("{ACME}/denials/aaaaaaa")).await;
+    let message = failed(&answer, 400, "BadRequest");
+    assert!(message.contains("several"), "{message}");
+}
+
+#[tokio::test]
+async fn a_value_that_no_label_can_have_is_in_its_field_only() {
+    let mut world = court();
+    let context = json!({"org": "acme", "repository": "web client!", "surface": ""});
+    world.deny(&Denial::new(40).public(json!({"context": context})));
+    let object = world
+        .kube("anna", &format!("{ACME}/denials/{}", id(40)))
+        .await
+        .json();
+    assert_eq!(object["repository"], "web client!");
+    let labels = object["metadata"]["labels"].as_object().unwrap();
+    assert_eq!(
+        labels.keys().collect::<Vec<_>>(),
+        [
+            "docket.a5c.ai/org",
+            "docket.a5c.ai/policy",
+            "docket.a5c.ai/verdict"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_table_has_short_cells_and_the_wide_columns_have_priority_one() {
+    let world = court();
+    let request = asked("anna", &format!("{ACME}/denials")).header("accept", TABLE);
+    let table = world
+        .proxied("docket-webhook", request.body(Body::empty()).unwrap())
+        .await
+        .json();
+    assert_eq!(
+        (&table["kind"], &table["apiVersion"]),
+        (&json!("Table"), &json!("meta.k8s.io/v1"))
+    );
+    let columns = table["columnDefinitions"].as_array().unwrap();
+    let of = |priority: u8| -> Vec<&str> {
+        let own = columns
+            .iter()
+            .filter(|column| column["priority"] == priority);
+        own.map(|column| column["name"].as_str().unwrap()).collect()
+    };
+    assert_eq!(
+        of(0),
+        [
+            "Name", "Age", "Object", "Actor", "Policy", "Verdict", "Message"
+        ]
+    );
+    assert_eq!(
+        of(1),
+        [
+            "Rule",
+            "Enforcer",
+            "Operation",
+            "Repository",
+            "Outcome",
+            "Time",
+            "ID"
+        ]
+    );
+    let row = &table["rows"][0];
+    assert_eq!(
+        (&row["cells"][0], &row["cells"][2], &row["cells"][3]),
+        (
+            &json!(&id(2)[..12]),
+            &json!("PullRequest/pr-2"),
+            &json!("alice")
+        )
+    );
+    assert_eq!(row["object"]["kind"], "PartialObjectMetadata");
+    assert_eq!(row["object"]["metadata"]["name"], id(2));
+    assert_eq!(version(&table) % 1_000_000_000_000, 6);
+    for (include, expected) in [("None", Value::Null), ("Object", json!("Denial"))] {
+        let path = format!("{ACME}/denials/{}?includeObject={include}", id(0));
+        let request = asked("anna", &path).header("accept", TABLE);
+        let table = world
+            .proxied("docket-webhook", request.body(Body::empty()).unwrap())
+            .await
+            .json();
+        assert_eq!(table["rows"][0]["object"]["kind"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_wants_metadata_gets_nothing_else() {
+    let world = court();
+    for (path, kind) in [
+        ("denials", "PartialObjectMetadataList"),
+        (&format!("denials/{}", id(0)), "PartialObjectMetadata"),
+    ] {
+        let request = asked("anna", &format!("{ACME}/{path}")).header(
+            "accept",
+            format!("application/json;as={kind};g=meta.k8s.io;v=v1"),
+        );
+        let answer = world
+            .proxied("docket-webhook", request.body(Body::empty()).unwrap())
+            .await;
+        assert_eq!(answer.json()["kind"], kind);
+        assert!(!String::from_utf8_lossy(&answer.bytes).contains("alice"));
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_text_is_harmless_in_objects_and_cells() {
+    let mut world = court();
+    let long = format!("{HOSTILE}{}", "x".repeat(65_536));
+    let personal = json!({"name": HOSTILE, "messages": [long], "text": long,
+                          "actor": {"username": HOSTILE, "groups": [HOSTILE]}});
+    let public = json!({"kind": HOSTILE, "context": {"repository": HOSTILE}, "notes": [HOSTILE]});
+    let mut denial = Denial::new(50).public(public).personal(personal);
+    denial.policy = HOSTILE.into();
+    world.deny(&denial);
+    for (path, accept) in [
+        (format!("{ACME}/denials/{}", id(50)), "application/json"),
+        (format!("{ACME}/denials"), TABLE),
+        (format!("{ACME}/summaries"), TABLE),
+        (format!("{ACME}/summaries"), "application/json"),
+    ] {
+        let request = asked("anna", &path).header("accept", accept);
+        let answer = world
+            .proxied("docket-webhook", request.body(Body::empty()).unwrap())
+            .await;
+        assert_eq!(answer.status, 200);
+        let mut texts = Vec::new();
+        gather(&answer.json(), &mut texts);
+        assert!(
+            texts.iter().any(|text| text.contains("\\u{1b}[31mred")),
+            "{path}"
+        );
+        for text in texts {
+            assert!(!text.chars().any(dangerous), "{path}: {text:?}");
+            if accept == TABLE {
+                assert!(text.len() < 400 && !text.contains('\n'), "{path}: {text:?}");
+            }
+        }
+    }
+}
+
+fn gather(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            texts.push(name.clone());
+            gather(member, texts);
+        }),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn evidence_needs_a_permission_of_its_own() {
+    let mut world = court();
+    let (public, personal) = Denial::new(60).parts();
+    let exhibit = json!({"object": {"kind": "PullRequest"}});
+    world.add_with(Class::Denial, &public, Some(&personal), Some(&exhibit));
+    let path = format!("{ACME}/denials/{}/evidence", id(60));
+    let message = failed(&world.kube("anna", &path).await, 403, "Forbidden");
+    assert!(message.contains("denials/evidence"), "{message}");
+    world.cluster.change(|cluster| {
+        cluster
+            .evidence
+            .insert(("anna".into(), "krate-org-acme".into()))
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    let evidence = world.kube("anna", &path).await.json();
+    assert_eq!(
+        (
+            &evidence["kind"],
+            &evidence["sourceIPs"],
+            &evidence["exhibit"],
+            &evidence["userAgent"]
+        ),
+        (
+            &json!("DenialEvidence"),
+            &json!(["10.1.2.3"]),
+            &exhibit,
+            &json!("kubectl/v1.36")
+        )
+    );
+    assert_eq!(
+        evidence["groups"],
+        json!(["developers", "system:authenticated"])
+    );
+    assert_eq!(evidence["personal"]["event"], json!({"kind": "Event"}));
+    let other = format!("{ACME}/denials/{}/evidence", id(3));
+    failed(&world.kube("anna", &other).await, 404, "NotFound");
+    let watched = format!("{path}?watch=true");
+    failed(&world.kube("anna", &watched).await, 404, "NotFound");
+}
+
+#[tokio::test]
+async fn laws_are_listed_for_who_may_and_those_of_a_denial_for_its_reader() {
+    let mut world = court();
+    let law = json!({"id": id(70), "time": "2026-10-05T11:00:00Z", "change": "first-seen",
+        "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "name": "require-pr-description",
+        "hash": "abc", "text": {"kind": "ValidatingPolicy", "metadata": {"name": "require-pr-description"}}});
+    world.add(Class::Law, &law, None);
+    let (mut public, personal) = Denial::new(71).parts();
+    public["attributions"][0]["laws"] = json!([id(70)]);
+    world.cluster.change(|cluster| {
+        for verb in ["get", "list"] {
+            let laws = ("admin".to_owned(), format!("{verb} laws"));
+            cluster.also.insert(laws);
+        }
+    });
+    world.add(Class::Denial, &public, Some(&personal));
+    let list = world.kube("admin", &format!("{V1}/laws")).await.json();
+    let object = &list["items"][0];
+    assert_eq!(
+        (&list["kind"], &object["kind"], &object["metadata"]["name"]),
+        (&json!("LawList"), &json!("Law"), &json!(id(70)))
+    );
+    assert_eq!(
+        object["of"],
+        json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "name": "require-pr-description"})
+    );
+    let one = world
+        .kube("admin", &format!("{V1}/laws/{}", id(70)))
+        .await
+        .json();
+    assert_eq!(one["text"]["kind"], "ValidatingPolicy");
+    failed(
+        &world.kube("admin", &format!("{V1}/laws/{}", id(71))).await,
+        404,
+        "NotFound",
+    );
+    failed(
+        &world.kube("anna", &format!("{V1}/laws")).await,
+        403,
+        "Forbidden",
+    );
+    let of = world
+        .kube("anna", &format!("{ACME}/denials/{}/law", id(71)))
+        .await
+        .json();
+    assert_eq!(
+        (&of["kind"], &of["items"][0]["metadata"]["name"]),
+        (&json!("LawList"), &json!(id(70)))
+    );
+    let wrong = world
+        .kube("admin", &format!("{V1}/laws?fieldSelector=actor%3Da"))
+        .await;
+    assert!(failed(&wrong, 400, "BadRequest").contains("policy, kind, namespace"));
+    let other = format!("{V1}/laws?fieldSelector=policy%3Dother");
+    assert!(world.names("admin", &other).await.is_empty());
+}
