@@ -266,9 +266,14 @@ impl Metrics {
 
     /// What became of one Kubernetes Event.
     pub fn published(&self, outcome: &'static str) {
+        self.published_many(outcome, 1);
+    }
+
+    /// What became of so many.
+    pub fn published_many(&self, outcome: &'static str, count: u64) {
         self.published
             .get_or_create(&[("outcome", outcome.into())])
-            .inc();
+            .inc_by(count);
     }
 
     /// One of Kyverno's Events that says nothing of a refusal, and why.

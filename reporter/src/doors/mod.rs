@@ -20,7 +20,7 @@ mod guard;
 mod import;
 mod item;
 mod kube;
-mod orgs;
+pub(crate) mod orgs;
 mod others;
 mod outcome;
 mod params;

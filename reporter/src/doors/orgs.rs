@@ -16,12 +16,14 @@ use tokio::sync::Mutex;
 const FRESH: Duration = Duration::from_secs(15);
 /// How long they stand in when the API server does not answer.
 const STALE: Duration = Duration::from_secs(300);
+/// How long they are believed of a namespace that is not among them.
+const NEW: Duration = Duration::from_secs(1);
 /// Objects fetched at one time.
 const CHUNK: u32 = 500;
 
 /// Orgs and namespaces as last seen.
 #[derive(Debug, Default)]
-pub(super) struct Map {
+pub(crate) struct Map {
     /// Every namespace there is.
     pub(super) namespaces: BTreeSet<String>,
     /// Said by Organization, binding or label: namespace to orgs.
@@ -29,7 +31,7 @@ pub(super) struct Map {
 }
 
 /// The lookup.
-pub(super) struct Orgs {
+pub(crate) struct Orgs {
     client: Option<Client>,
     group: String,
     label: String,
@@ -45,14 +47,47 @@ impl Orgs {
             Callers::Cluster(client) => Some(client.clone()),
             Callers::Replay { .. } => None,
         };
+        Orgs::named(
+            client,
+            &settings.krate_group,
+            &settings.label_prefix,
+            &settings.org_namespace_prefix,
+            &settings.platform_namespace,
+        )
+    }
+
+    /// A lookup for others than the doors.
+    pub(crate) fn named(
+        client: Option<Client>,
+        krate_group: &str,
+        label_prefix: &str,
+        org_namespace_prefix: &str,
+        platform_namespace: &str,
+    ) -> Orgs {
         Orgs {
             client,
-            group: settings.krate_group.clone(),
-            label: format!("{}org", settings.label_prefix),
-            prefix: settings.org_namespace_prefix.clone(),
-            platform: settings.platform_namespace.clone(),
+            group: krate_group.to_owned(),
+            label: format!("{label_prefix}org"),
+            prefix: org_namespace_prefix.to_owned(),
+            platform: platform_namespace.to_owned(),
             seen: Mutex::new(None),
         }
+    }
+
+    /// The same as [`Orgs::map`], and not from before these namespaces were there; `None`
+    /// while nobody answers.
+    pub(crate) async fn known(&self, namespaces: &BTreeSet<&str>) -> Option<Arc<Map>> {
+        let map = self.map().await.ok()?;
+        if namespaces.iter().all(|name| map.namespaces.contains(*name)) {
+            return Some(map);
+        }
+        let mut seen = self.seen.lock().await;
+        // One that is gone is in no list; it is not asked for again and again.
+        if matches!(&*seen, Some((when, _)) if when.elapsed() > NEW) {
+            *seen = None;
+        }
+        drop(seen);
+        self.map().await.ok()
     }
 
     /// The org's namespaces. Empty when nothing and nobody names one.
@@ -171,6 +206,13 @@ impl Map {
     /// Does an Organization, a binding or a label name this org?
     pub(super) fn speaks_of(&self, org: &str) -> bool {
         self.owners.values().any(|orgs| orgs.contains(org))
+    }
+
+    /// Do several orgs share this namespace?
+    pub(crate) fn is_shared(&self, namespace: &str) -> bool {
+        self.owners
+            .get(namespace)
+            .is_some_and(|orgs| orgs.len() > 1)
     }
 
     fn say(&mut self, namespace: &str, org: Option<&String>) {

@@ -5,6 +5,7 @@ use super::place::Place;
 use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::doors::Callers;
+use crate::doors::orgs::Orgs;
 use crate::health::Part;
 use crate::intake::Arrival;
 use crate::listen::Listener;
@@ -50,11 +51,20 @@ pub(super) async fn callers(
             };
             tasks.spawn("listening to Kyverno's Events", listener.run());
             tasks.spawn("watching the law", watch.run());
+            let names = &arguments.names;
+            let orgs = Orgs::named(
+                Some(client.clone()),
+                &names.krate_group,
+                &names.label_prefix,
+                &names.org_namespace_prefix,
+                &names.platform_namespace,
+            );
             let publisher = Publisher {
                 client: client.clone(),
                 store: place.store.clone(),
                 writer: writer.clone(),
                 laws: Arc::clone(&court.laws),
+                orgs,
                 metrics: metrics.clone(),
                 instance: arguments.instance.clone().unwrap_or_else(host_name),
             };
