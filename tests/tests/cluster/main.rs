@@ -7,6 +7,7 @@ mod attribution;
 mod common;
 mod control_plane;
 mod deniers;
+mod events;
 mod exhibits;
 mod first_run;
 mod forgery;

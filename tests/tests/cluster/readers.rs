@@ -1,66 +1,7 @@
-//! Who is told: the namespace's Events, and the doors.
+//! Who may read at the doors.
 
 use crate::common::{counter, denied, in_namespace, pull_request, shared, the_one, wants_ok};
-use docket_tests::{Filter, docket, eventually, on_shared_runtime};
-use http::Method;
-use serde_json::Value;
-use std::time::Duration;
-
-#[test]
-fn an_event_in_the_namespace_tells_what_was_refused_but_not_to_whom() {
-    on_shared_runtime(async {
-        let plane = shared().await?;
-        let namespace = plane.org_namespace("told").await?;
-        plane
-            .apply_policies(&[wants_ok("told-description", &namespace)])
-            .await?;
-        denied(
-            plane
-                .create("alice", &pull_request(&namespace, "untold", "no"))
-                .await?,
-        )?;
-        let record = the_one(plane, &namespace).await?;
-        let id = record["id"].as_str().unwrap_or_default();
-
-        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        let ours = |events: &Value| -> Vec<Value> {
-            let items = events["items"].as_array().into_iter().flatten();
-            items
-                .filter(|event| event["reason"] == "PolicyDenied")
-                .cloned()
-                .collect()
-        };
-        let events = eventually("the Event is there", Duration::from_secs(20), || async {
-            // A member of the namespace may read it.
-            let reply = plane
-                .call("alice", Method::GET, &path)?
-                .send()
-                .await?
-                .accepted()?;
-            let found = ours(&reply.body);
-            Ok((!found.is_empty()).then_some(found))
-        })
-        .await?;
-
-        assert_eq!(events.len(), 1, "{events:#?}");
-        let event = &events[0];
-        let note = event["note"].as_str().unwrap_or_default();
-        assert!(
-            note.contains("told-description") && note.contains(id),
-            "{note}"
-        );
-        assert!(
-            note.contains("The description must start with ok."),
-            "{note}"
-        );
-        assert!(!event.to_string().contains("alice"), "{event:#}");
-        assert_eq!(event["type"], "Warning");
-        assert_eq!(event["regarding"]["kind"], "Namespace");
-        assert_eq!(event["related"]["kind"], "ValidatingPolicy");
-        assert_eq!(event["related"]["name"], "told-description");
-        Ok(())
-    });
-}
+use docket_tests::{Filter, docket, on_shared_runtime};
 
 #[test]
 fn a_developer_reads_the_denials_of_her_own_namespaces_and_no_others() {
