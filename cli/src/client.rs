@@ -1,6 +1,7 @@
 //! HTTPS to the reporter. Every failure names its remedy.
 
 use crate::args::Server;
+use crate::door::{Endless, Refused};
 use crate::failure::{Failure, chain, could_not};
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -16,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest answer that is read: a page of 200 entries with all their parts.
-const LARGEST: usize = 64 * 1024 * 1024;
+pub const LARGEST: usize = 64 * 1024 * 1024;
 /// Longest wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Where systems keep the certificates that they believe.
 const SYSTEM_CERTIFICATES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -157,17 +158,51 @@ impl Client {
         }
     }
 
+    /// An answer that does not end; `after` is the id of the last event that was seen.
+    pub async fn stream(&self, path: &str, after: Option<&str>) -> Result<Endless, Refused> {
+        let mut request = self
+            .request(Method::GET, path, Bytes::new())
+            .map_err(Refused::Failed)?;
+        if let Some(after) = after.and_then(|after| after.parse().ok()) {
+            request.headers_mut().insert("last-event-id", after);
+        }
+        let sent = tokio::time::timeout(PATIENCE, self.http.request(request)).await;
+        let response = match sent {
+            Err(_) => {
+                return Err(Refused::Later(format!(
+                    "{} does not answer",
+                    self.authority
+                )));
+            }
+            Ok(Err(error)) => return Err(Refused::Later(self.unreachable(&error).said())),
+            Ok(Ok(response)) => response,
+        };
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::OK {
+            return Ok(body.map_err(Into::into).boxed_unsync());
+        }
+        let body = Limited::new(body, LARGEST).collect().await;
+        let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
+        let refused = self.refused(head.status, &body);
+        Err(match head.status {
+            StatusCode::GONE => Refused::Gone(refused.said()),
+            StatusCode::TOO_MANY_REQUESTS => Refused::Later(refused.said()),
+            status if status.is_server_error() => Refused::Later(refused.said()),
+            _ => Refused::Failed(refused),
+        })
+    }
+
     async fn ask(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
         self.call(Method::GET, path, Bytes::new()).await
     }
 
-    async fn call(
+    fn request(
         &self,
         method: Method,
         path: &str,
         body: Bytes,
-    ) -> Result<(StatusCode, Bytes), Failure> {
-        let request = Request::builder()
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
@@ -178,7 +213,16 @@ impl Client {
             .body(Full::new(body))
             .map_err(could_not(
                 "the request can't be written; is the token one line of text?",
-            ))?;
+            ))
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let request = self.request(method, path, body)?;
         let answer = async {
             let response = self
                 .http
@@ -244,7 +288,8 @@ fn is_loopback(host: &str) -> bool {
     address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
-fn roots(given: Option<&Path>) -> Result<(PathBuf, RootCertStore), Failure> {
+/// The certificates of a file, else those of the system, and where they stand.
+pub fn roots(given: Option<&Path>) -> Result<(PathBuf, RootCertStore), Failure> {
     let system = || {
         let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
         named
@@ -282,7 +327,7 @@ fn roots(given: Option<&Path>) -> Result<(PathBuf, RootCertStore), Failure> {
 }
 
 /// `name=value` pairs as a query; values percent-encoded.
-pub fn query(pairs: &[(&str, &str)]) -> String {
+pub fn query(pairs: &[(&str, String)]) -> String {
     let mut query = String::new();
     for (name, value) in pairs {
         query.push(if query.is_empty() { '?' } else { '&' });
@@ -332,7 +377,10 @@ mod tests {
     fn what_a_user_types_never_becomes_a_second_parameter() {
         assert_eq!(query(&[]), "");
         assert_eq!(
-            query(&[("actor", "a&limit=1#é /"), ("limit", "5")]),
+            query(&[
+                ("actor", "a&limit=1#é /".to_owned()),
+                ("limit", "5".to_owned())
+            ]),
             "?actor=a%26limit%3D1%23%C3%A9%20%2F&limit=5"
         );
     }

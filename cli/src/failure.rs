@@ -23,6 +23,12 @@ impl Failure {
         }
     }
 
+    /// The sentence.
+    pub fn said(self) -> String {
+        let (Failure::Wrong(text) | Failure::CouldNot(text)) = self;
+        text
+    }
+
     /// To standard error. Parts of the text come from servers and files.
     pub fn report(&self) {
         let (Failure::Wrong(text) | Failure::CouldNot(text)) = self;

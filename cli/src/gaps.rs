@@ -1,31 +1,28 @@
 //! `docket gaps`: where the record may be incomplete.
 
-use crate::args::{Gaps, Output, Server};
+use crate::args::{Form, Gaps, Output, Server};
 use crate::client::Client;
+use crate::door::pages;
 use crate::failure::Failure;
-use crate::list::{moment, pages};
-use crate::screen::{Screen, Style, note, print};
+use crate::forms::printed;
+use crate::list::moment;
+use crate::screen::{Screen, Style, note, show};
 use crate::table::{Cell, Column, render};
-use crate::text::{json, plain};
+use crate::text::plain;
 use serde_json::{Value, json};
 
 pub async fn run(server: &Server, gaps: Gaps) -> Result<(), Failure> {
     let client = Client::new(server)?;
     let Gaps {
-        since,
-        until,
+        period,
         open,
         limit,
-        output,
+        output: Form { output },
     } = gaps;
-    let open = open.then(|| "true".to_owned());
-    let filters: Vec<(&str, &str)> = [("since", &since), ("until", &until), ("open", &open)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-        .collect();
+    let mut filters = period.pairs();
+    filters.extend(open.then(|| ("open", "true".to_owned())));
     let paged = pages(&client, "/api/gaps", &filters, limit).await?;
-    if output == Output::Json {
-        print(&json(&json!({ "items": paged.items })));
+    if printed(output, &json!({ "items": paged.items })) {
         return Ok(());
     }
     if paged.items.is_empty() {
@@ -47,13 +44,9 @@ pub async fn run(server: &Server, gaps: Gaps) -> Result<(), Failure> {
     columns.push(column("DETAIL", usize::MAX));
     let wide = output == Output::Wide;
     let rows: Vec<Vec<Cell>> = paged.items.iter().map(|gap| row(gap, wide)).collect();
-    print(&render(Screen::now(), &columns, &rows));
-    let shown = paged.items.len() as u64;
-    if paged.total > shown {
-        note(&format!(
-            "{} more; --limit 0 lists all.",
-            paged.total - shown
-        ));
+    show(&render(Screen::now(), &columns, &rows));
+    if let Some(more) = paged.more() {
+        note(&more);
     }
     Ok(())
 }

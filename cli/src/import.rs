@@ -42,7 +42,7 @@ pub async fn run(server: &Server, arguments: Import) -> Result<(), Failure> {
         Format::Aks => import::Format::Aks,
         Format::Gke => import::Format::Gke,
     });
-    let mut told = Told::new(output == Output::Json);
+    let mut told = Told::new(output.output == Output::Json);
     for file in &files {
         let report = one(&client, file, format, &mut told).await;
         told.file_ends();

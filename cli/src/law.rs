@@ -1,11 +1,13 @@
 //! `docket law`: the versions of a policy, what changed between them, and who did it.
 
-use crate::args::{Law, LawCommand, LawHistory, LawShow, Output, Server};
-use crate::client::{Client, encode};
+use crate::args::select::Pair;
+use crate::args::{Law, LawCommand, LawHistory, LawShow, Server};
+use crate::door::Door;
 use crate::failure::Failure;
-use crate::list::{moment, pages};
-use crate::screen::{Screen, Style, note, print};
-use crate::text::{json, plain};
+use crate::forms::printed;
+use crate::list::moment;
+use crate::screen::{self, Screen, Style, note};
+use crate::text::plain;
 use crate::yaml::yaml;
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -17,26 +19,25 @@ const DIFF_LINES: usize = 200;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub async fn run(server: &Server, law: Law) -> Result<(), Failure> {
-    let client = Client::new(server)?;
+    let door = Door::open(server).await?;
     match law.command {
-        LawCommand::History(history) => self::history(&client, history).await,
-        LawCommand::Show(show) => self::show(&client, show).await,
+        LawCommand::History(history) => self::history(&door, history).await,
+        LawCommand::Show(show) => self::show(&door, show).await,
     }
 }
 
-async fn history(client: &Client, history: LawHistory) -> Result<(), Failure> {
+async fn history(door: &Door, history: LawHistory) -> Result<(), Failure> {
     let policy = Some(history.policy);
-    let filters: Vec<(&str, &str)> = [
+    let filters: Vec<Pair> = [
         ("policy", &policy),
         ("kind", &history.kind),
         ("namespace", &history.namespace),
     ]
     .into_iter()
-    .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    .filter_map(|(name, value)| Some((name, value.clone()?)))
     .collect();
-    let paged = pages(client, "/api/laws", &filters, history.limit).await?;
-    if history.output == Output::Json {
-        print(&json(&json!({ "items": paged.items })));
+    let paged = door.laws(&filters, history.limit).await?;
+    if printed(history.output.output, &json!({ "items": paged.items })) {
         return Ok(());
     }
     if paged.items.is_empty() {
@@ -62,20 +63,17 @@ async fn history(client: &Client, history: LawHistory) -> Result<(), Failure> {
             diff(screen, before, law, &mut out);
         }
     }
-    print(&out);
-    let shown = paged.items.len() as u64;
-    if paged.total > shown {
-        let more = paged.total - shown;
-        note(&format!("{more} more; --limit 0 lists all."));
+    screen::show(&out);
+    if let Some(more) = paged.more() {
+        note(&more);
     }
     Ok(())
 }
 
-async fn show(client: &Client, show: LawShow) -> Result<(), Failure> {
+async fn show(door: &Door, show: LawShow) -> Result<(), Failure> {
     let id = show.id.trim().to_lowercase();
-    let law = client.json(&format!("/api/laws/{}", encode(&id))).await?;
-    if show.output == Output::Json {
-        print(&json(&law));
+    let law = door.law(&id).await?;
+    if printed(show.output.output, &law) {
         return Ok(());
     }
     let mut out = String::new();
@@ -85,7 +83,7 @@ async fn show(client: &Client, show: LawShow) -> Result<(), Failure> {
         out.push_str(&line);
         out.push('\n');
     }
-    print(&out);
+    screen::show(&out);
     Ok(())
 }
 

@@ -1,153 +1,48 @@
 //! `docket list`.
 
 use crate::args::{List, Output, Server};
-use crate::client::{Client, encode, query};
+use crate::door::{Ask, Door, Paged, Place};
 use crate::failure::Failure;
-use crate::screen::{Screen, Style, note, print};
+use crate::forms::printed;
+use crate::screen::{Screen, Style, note, show};
 use crate::table::{Cell, Column, render};
-use crate::text::{json, plain};
-use serde_json::{Value, json};
-
-/// Most items that the server gives at a time.
-const PAGE: u64 = 200;
-
-/// Items of all pages, up to a limit.
-pub struct Paged {
-    /// In the order of the server.
-    pub items: Vec<Value>,
-    /// How many there are.
-    pub total: u64,
-    /// A recorded day, not a live cluster.
-    pub replay: bool,
-    /// Some namespaces were kept back.
-    pub partial: bool,
-    /// There are more than the server could keep.
-    pub incomplete: bool,
-    /// Older denials were not looked at.
-    pub denials_since: Option<String>,
-}
-
-impl Paged {
-    /// All items as one document; it says so where a recorded day is shown.
-    pub fn json(&self) -> String {
-        let mut body = json!({ "items": self.items });
-        if self.replay {
-            body["replay"] = Value::Bool(true);
-        }
-        json(&body)
-    }
-}
-
-/// Ask for page after page. A limit of 0 is none.
-pub async fn pages(
-    client: &Client,
-    path: &str,
-    filters: &[(&str, &str)],
-    limit: u64,
-) -> Result<Paged, Failure> {
-    let mut paged = Paged {
-        items: Vec::new(),
-        total: 0,
-        replay: false,
-        partial: false,
-        incomplete: false,
-        denials_since: None,
-    };
-    let mut cursor: Option<String> = None;
-    loop {
-        let left = match limit {
-            0 => PAGE,
-            limit => limit.saturating_sub(paged.items.len() as u64).min(PAGE),
-        };
-        if left == 0 {
-            return Ok(paged);
-        }
-        let left = left.to_string();
-        let mut pairs = filters.to_vec();
-        pairs.push(("limit", &left));
-        if let Some(cursor) = &cursor {
-            pairs.push(("cursor", cursor));
-        }
-        let mut page = client.json(&format!("{path}{}", query(&pairs))).await?;
-        if let Some(items) = page["items"].as_array_mut() {
-            paged.items.append(items);
-        }
-        paged.total = page["total"].as_u64().unwrap_or(0);
-        paged.replay |= page["replay"] == true;
-        paged.partial |= page["partial"] == true;
-        paged.incomplete |= page["incomplete"] == true;
-        paged.denials_since = page["denialsSince"].as_str().map(str::to_owned);
-        let next = page["cursor"].as_str().map(str::to_owned);
-        // A server that gives the same place again would keep us here for ever.
-        if next.is_none() || next == cursor {
-            return Ok(paged);
-        }
-        cursor = next;
-    }
-}
+use crate::text::plain;
+use serde_json::Value;
 
 pub async fn run(server: &Server, list: Box<List>) -> Result<(), Failure> {
-    let client = Client::new(server)?;
+    let door = Door::open(server).await?;
     let List {
-        namespace,
-        all_namespaces: _,
-        org,
-        since,
-        until,
-        policy,
-        rule,
-        kind,
-        name,
-        repository,
-        surface,
-        actor,
-        enforcer,
-        verdict,
-        operation,
-        dry_run,
+        denials,
         limit,
         output,
     } = *list;
-    let dry_run = dry_run.map(|dry| dry.to_string());
-    let filters: Vec<(&str, &str)> = [
-        ("namespace", &namespace),
-        ("since", &since),
-        ("until", &until),
-        ("policy", &policy),
-        ("rule", &rule),
-        ("kind", &kind),
-        ("name", &name),
-        ("repository", &repository),
-        ("surface", &surface),
-        ("actor", &actor),
-        ("enforcer", &enforcer),
-        ("verdict", &verdict),
-        ("operation", &operation),
-        ("dryRun", &dry_run),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-    .collect();
-    let path = match &org {
-        Some(org) => format!("/api/orgs/{}/policy-denials", encode(org)),
-        None => "/api/policy-denials".to_owned(),
-    };
-    let paged = pages(&client, &path, &filters, limit).await?;
-    if output == Output::Json {
-        print(&paged.json());
+    let ask = Ask::new(&denials);
+    let paged = door.list(&ask, limit).await?;
+    if printed(output.output, &paged.document()) {
         return Ok(());
     }
-    show(&paged, output == Output::Wide, namespace.is_none());
-    after(&client, &paged, since.as_deref(), until.as_deref()).await;
+    let namespaces = denials.place.namespace.is_none() && !in_context(&door, &ask.place);
+    table(&paged, output.output == Output::Wide, namespaces);
+    after(&door, &ask, &paged).await;
     Ok(())
 }
 
-fn show(paged: &Paged, wide: bool, namespaces: bool) {
+/// One namespace, which the kubeconfig names.
+fn in_context(door: &Door, place: &Place) -> bool {
+    matches!((door, place), (Door::Cluster(_), Place::Here))
+}
+
+fn table(paged: &Paged, wide: bool, namespaces: bool) {
     let screen = Screen::now();
+    let mut out = String::new();
     if paged.replay {
-        print(&screen.paint(Style::Yellow, "replay: a recorded day, not a live cluster"));
+        let said = "replay: a recorded day, not a live cluster";
+        out = format!("{}\n", screen.paint(Style::Yellow, said));
     }
     if paged.items.is_empty() {
+        if paged.replay {
+            show(&out);
+        }
         note("No denials.");
         return;
     }
@@ -156,40 +51,39 @@ fn show(paged: &Paged, wide: bool, namespaces: bool) {
         .iter()
         .map(|item| row(item, wide, namespaces))
         .collect();
-    print(&render(screen, &columns(wide), &rows));
+    out.push_str(&render(screen, &columns(wide), &rows));
+    show(&out);
 }
 
 /// What a table can't say, beside it.
-async fn after(client: &Client, paged: &Paged, since: Option<&str>, until: Option<&str>) {
-    let shown = paged.items.len() as u64;
-    if paged.total > shown && shown > 0 {
+async fn after(door: &Door, ask: &Ask, paged: &Paged) {
+    if let Some(more) = paged.more() {
+        note(&more);
+    }
+    if let (Door::Cluster(cluster), Place::Here, true) = (door, &ask.place, paged.items.is_empty())
+    {
+        let namespace = plain(cluster.namespace());
         note(&format!(
-            "{} more; --limit 0 lists all.",
-            paged.total - shown
+            "Looked in namespace {namespace} only; -A asks for all, --mine for your own."
         ));
     }
     if paged.partial {
         note("Some namespaces of this org are not yours to read; their denials are not listed.");
     }
-    let mut pairs = vec![("open", "true"), ("limit", "1")];
-    pairs.extend(since.map(|since| ("since", since)));
-    pairs.extend(until.map(|until| ("until", until)));
-    match client.json(&format!("/api/gaps{}", query(&pairs))).await {
-        Ok(gaps) => match gaps["total"].as_u64() {
-            Some(0) => {}
-            Some(1) => note("The record may be incomplete in 1 place: see docket gaps --open."),
-            Some(gaps) => note(&format!(
-                "The record may be incomplete in {gaps} places: see docket gaps --open."
-            )),
-            None => note("Whether the record is complete is not known: the server does not say."),
-        },
-        Err(_) => {
+    match door.open_gaps(ask).await {
+        Some(0) => {}
+        Some(1) => note("The record may be incomplete in 1 place: see docket gaps --open."),
+        Some(gaps) => note(&format!(
+            "The record may be incomplete in {gaps} places: see docket gaps --open."
+        )),
+        None if matches!(door, Door::Cluster(_)) => {}
+        None => {
             note("Whether the record is complete is not known: the gaps could not be asked for.")
         }
     }
 }
 
-fn columns(wide: bool) -> Vec<Column> {
+pub fn columns(wide: bool) -> Vec<Column> {
     let column = |title, most| Column { title, most };
     let mut columns = vec![
         column("ID", 8),
@@ -213,7 +107,7 @@ fn columns(wide: bool) -> Vec<Column> {
     columns
 }
 
-fn row(item: &Value, wide: bool, namespaces: bool) -> Vec<Cell> {
+pub fn row(item: &Value, wide: bool, namespaces: bool) -> Vec<Cell> {
     let text = |name: &str| plain(item[name].as_str().unwrap_or_default());
     let namespace = if namespaces {
         text("namespace")

@@ -14,7 +14,11 @@
 mod args;
 mod audit_config;
 mod client;
+mod completion;
+mod door;
+mod export;
 mod failure;
+mod forms;
 mod gaps;
 mod import;
 mod known;
@@ -25,18 +29,22 @@ mod remote;
 mod screen;
 mod show;
 mod store;
+mod summary;
 mod table;
+mod tail;
 mod text;
 mod violations;
+mod why;
 mod yaml;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, parser::ValueSource};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The only provider; a second call could only find the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let args = args::Args::parse();
+    let args = read();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -46,8 +54,33 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line. Under the name `kubectl-docket` it is kubectl's plugin, which asks the
+/// kubeconfig's cluster, whatever address the environment names.
+fn read() -> args::Args {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let plugin = Path::new(&called)
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
+    let mut command = args::Args::command();
+    if plugin {
+        command = command.bin_name("kubectl docket");
+    }
+    let matches = command.get_matches();
+    let named = matches.value_source("url") == Some(ValueSource::CommandLine);
+    let mut args = args::Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    args.server.plugin = plugin && !named;
+    args
+}
+
 fn run(args: args::Args) -> Result<(), failure::Failure> {
-    let args::Args { server, command } = args;
+    let args::Args {
+        server,
+        terminal,
+        command,
+    } = args;
+    if terminal.no_pager {
+        screen::never_page();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -55,8 +88,10 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
     runtime.block_on(async {
         match command {
             args::Command::List(list) => list::run(&server, list).await,
+            args::Command::Tail(tail) => tail::run(&server, tail).await,
             args::Command::Violations(asked) => violations::run(&server, asked).await,
             args::Command::Show(show) => show::run(&server, show).await,
+            args::Command::Summary(asked) => summary::run(&server, asked).await,
             args::Command::Outcomes(asked) => outcomes::run(&server, asked).await,
             args::Command::Gaps(gaps) => gaps::run(&server, gaps).await,
             args::Command::Law(law) => law::run(&server, law).await,
@@ -69,6 +104,9 @@ fn run(args: args::Args) -> Result<(), failure::Failure> {
             args::Command::Reindex(reindex) => store::reindex(&reindex.store),
             args::Command::AuditConfig(config) => audit_config::run(&config),
             args::Command::Import(import) => import::run(&server, import).await,
+            args::Command::Completion { shell } => completion::run(shell),
+            args::Command::Why(why) => why::run(&server, why).await,
+            args::Command::Export(export) => export::run(&server, export).await,
         }
     })
 }

@@ -1,11 +1,12 @@
 //! What happened next: after one denial (`docket show`), and the figures of a policy
 //! (`docket outcomes`).
 
-use crate::args::{Outcomes, Output, Server};
+use crate::args::{Outcomes, Server};
 use crate::client::{Client, query};
 use crate::failure::Failure;
+use crate::forms::printed;
 use crate::screen::{Screen, Style, note, print};
-use crate::text::{json, plain};
+use crate::text::plain;
 use serde_json::Value;
 
 /// Paths that a line names.
@@ -16,19 +17,16 @@ pub async fn run(server: &Server, asked: Outcomes) -> Result<(), Failure> {
     let Outcomes {
         policy,
         namespace,
-        since,
-        until,
+        period,
         output,
     } = asked;
-    let mut pairs = vec![("namespace", namespace.as_str())];
-    pairs.extend(policy.as_deref().map(|policy| ("policy", policy)));
-    pairs.extend(since.as_deref().map(|since| ("since", since)));
-    pairs.extend(until.as_deref().map(|until| ("until", until)));
+    let mut pairs = period.pairs();
+    pairs.push(("namespace", namespace.clone()));
+    pairs.extend(policy.clone().map(|policy| ("policy", policy)));
     let figures = client
         .json(&format!("/api/outcomes{}", query(&pairs)))
         .await?;
-    if output == Output::Json {
-        print(&json(&figures));
+    if printed(output.output, &figures) {
         return Ok(());
     }
     let screen = Screen::now();

@@ -1,11 +1,12 @@
 //! `docket show`: one denial in full.
 
 use crate::args::{Output, Server, Show};
-use crate::client::{Client, encode};
+use crate::door::{Door, Place};
 use crate::failure::Failure;
+use crate::forms::printed;
 use crate::list::{moment, object};
-use crate::screen::{Screen, Style, print};
-use crate::text::{json, lines, plain, wrap};
+use crate::screen::{self, Screen, Style};
+use crate::text::{lines, plain, wrap};
 use crate::yaml::yaml;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,64 +18,61 @@ const FIRST_LINES: usize = 24;
 /// Lines are no longer than this, on however wide a terminal.
 const READABLE: usize = 100;
 
-pub async fn run(server: &Server, show: Show) -> Result<(), Failure> {
-    let client = Client::new(server)?;
-    let id = show.id.trim().to_lowercase();
+pub async fn run(server: &Server, asked: Show) -> Result<(), Failure> {
+    let door = Door::open(server).await?;
+    let id = asked.id.trim().to_lowercase();
     if id.len() < 6 {
         return Err(Failure::CouldNot(
             "an id, or at least its first 6 characters, is needed; `docket list` prints 8".into(),
         ));
     }
-    let mut item = client
-        .json(&format!("/api/policy-denials/{}", encode(&id)))
-        .await?;
-    let path = format!(
-        "/api/policy-denials/{}/exhibit",
-        encode(item["id"].as_str().unwrap_or(&id))
-    );
-    match show.output {
-        Output::Json => {
-            if show.exhibit {
-                item["exhibit"] = client.json(&path).await?;
-            }
-            print(&json(&item));
+    let place = match asked.namespace {
+        _ if asked.mine => Place::Mine,
+        _ if asked.cluster => Place::NoNamespace,
+        Some(namespace) => Place::Namespace(namespace),
+        None if asked.all_namespaces => Place::Everywhere,
+        None => Place::Here,
+    };
+    let mut item = door.one(&place, &id).await?;
+    if !matches!(asked.output.output, Output::Table | Output::Wide) {
+        if asked.exhibit {
+            item["exhibit"] = door.exhibit(&item).await?;
         }
-        Output::Table | Output::Wide => {
-            let exhibit = if show.exhibit {
-                Some(client.json(&path).await?)
-            } else {
-                client.json_if_any(&path).await?
-            };
-            let id = encode(item["id"].as_str().unwrap_or(&id));
-            let laws = format!("/api/policy-denials/{id}/law");
-            let laws = client.json_if_any(&laws).await?.unwrap_or_default();
-            let mut page = Page::new(Screen::now()).fill(&item, Timestamp::now());
-            for law in laws["items"].as_array().into_iter().flatten() {
-                page.push_str(&Page::new(Screen::now()).law(law));
-            }
-            if let Some(exhibit) = exhibit {
-                let longest = if show.exhibit {
-                    usize::MAX
-                } else {
-                    FIRST_LINES
-                };
-                page.push_str(&Page::new(Screen::now()).exhibit(&exhibit, longest));
-            }
-            print(&page);
-        }
+        printed(asked.output.output, &item);
+        return Ok(());
     }
+    let exhibit = if asked.exhibit {
+        Some(door.exhibit(&item).await?)
+    } else {
+        door.exhibit_if_any(&item).await?
+    };
+    let mut page = Page::new(Screen::now());
+    page.fill(&item, Timestamp::now());
+    for law in door.laws_of(&item).await? {
+        page.law(&law, FIRST_LINES);
+    }
+    if let Some(exhibit) = exhibit {
+        let longest = if asked.exhibit {
+            usize::MAX
+        } else {
+            FIRST_LINES
+        };
+        page.exhibit(&exhibit, longest);
+    }
+    screen::show(&page.end());
     Ok(())
 }
 
 /// Labelled paragraphs.
-struct Page {
+pub struct Page {
     screen: Screen,
     width: usize,
     out: String,
 }
 
 impl Page {
-    fn new(screen: Screen) -> Page {
+    /// An empty one.
+    pub fn new(screen: Screen) -> Page {
         let width = screen.width.unwrap_or(READABLE).clamp(40, READABLE) - LABEL;
         Page {
             screen,
@@ -83,7 +81,7 @@ impl Page {
         }
     }
 
-    fn fill(mut self, item: &Value, now: Timestamp) -> String {
+    fn fill(&mut self, item: &Value, now: Timestamp) {
         self.title(item, now);
         let attributions = item["attributions"]
             .as_array()
@@ -122,7 +120,6 @@ impl Page {
                 item["position"]
             ),
         );
-        self.out
     }
 
     fn title(&mut self, item: &Value, now: Timestamp) {
@@ -378,9 +375,29 @@ impl Page {
         self.line("", Style::Plain, &format!("recorded {recorded}{from}"));
     }
 
-    /// The redacted object, and what was left out of it.
+    /// An empty line.
+    pub fn gap(&mut self) {
+        self.out.push('\n');
+    }
+
+    /// As text.
+    pub fn end(self) -> String {
+        self.out
+    }
+
+    /// To be copied: neither wrapped nor cut.
+    pub fn verbatim(&mut self, text: &str) {
+        for line in text.lines() {
+            // A line may begin with blanks that mean something.
+            let blanks = line.len() - line.trim_start_matches(' ').len();
+            let line = plain(line);
+            self.out
+                .push_str(&format!("{:LABEL$}{:blanks$}{line}\n", "", ""));
+        }
+    }
+
     /// The policy's text of then, not of now.
-    fn law(mut self, law: &Value) -> String {
+    pub fn law(&mut self, law: &Value, most: usize) {
         self.out.push('\n');
         let of = |name: &str| text(&law[name]);
         let title = format!(
@@ -395,19 +412,19 @@ impl Page {
             spec["text"] = law["text"]["spec"].clone();
         }
         let lines = crate::law::text(&spec);
-        for line in lines.iter().take(FIRST_LINES) {
+        for line in lines.iter().take(most) {
             self.out.push_str(&format!("{:LABEL$}{line}\n", ""));
         }
-        let more = lines.len().saturating_sub(FIRST_LINES);
+        let more = lines.len().saturating_sub(most);
         let hint = match more {
             0 => format!("docket law show {}", of("id")),
             more => format!("… {more} more lines: docket law show {}", of("id")),
         };
         self.line("", Style::Dim, &hint);
-        self.out
     }
 
-    fn exhibit(mut self, exhibit: &Value, longest: usize) -> String {
+    /// The redacted object, and what was left out of it.
+    fn exhibit(&mut self, exhibit: &Value, longest: usize) {
         self.out.push('\n');
         let yaml = yaml(&exhibit["object"]);
         let mut label = "Exhibit";
@@ -432,11 +449,10 @@ impl Page {
             let said = format!("too long to keep whole; left out: {}", cut.join(", "));
             self.line("", Style::Dim, &said);
         }
-        self.out
     }
 
     /// Other people's words: their line breaks are kept.
-    fn paragraph(&mut self, label: &str, style: Style, value: &Value) {
+    pub fn paragraph(&mut self, label: &str, style: Style, value: &Value) {
         let mut label = label;
         for line in lines(value.as_str().unwrap_or_default()) {
             self.line(label, style, &line);
@@ -445,7 +461,7 @@ impl Page {
     }
 
     /// Nothing is said of nothing.
-    fn line(&mut self, label: &str, style: Style, words: &str) {
+    pub fn line(&mut self, label: &str, style: Style, words: &str) {
         if words.is_empty() {
             return;
         }
@@ -478,7 +494,7 @@ fn text(value: &Value) -> String {
 }
 
 /// ` (3 minutes ago)`; empty for the future.
-fn ago(now: Timestamp, time: Timestamp) -> String {
+pub fn ago(now: Timestamp, time: Timestamp) -> String {
     let seconds = now.duration_since(time).as_secs();
     let (number, unit) = match seconds {
         ..0 => return String::new(),

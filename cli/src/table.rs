@@ -50,9 +50,28 @@ pub fn render(screen: Screen, columns: &[Column], rows: &[Vec<Cell>]) -> String 
                 .any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()))
         })
         .collect();
-    let Some((&last, others)) = used.split_last() else {
-        return String::new();
-    };
+    table(screen, columns, rows, used).0
+}
+
+/// A table to which more rows come, all columns shown; the widths are those of the rows
+/// that are there.
+pub fn open(screen: Screen, columns: &[Column], rows: &[Vec<Cell>]) -> (String, Widths) {
+    table(screen, columns, rows, (0..columns.len()).collect())
+}
+
+/// How wide which columns are.
+#[derive(Debug, Default)]
+pub struct Widths(Vec<(usize, usize)>);
+
+fn table(
+    screen: Screen,
+    columns: &[Column],
+    rows: &[Vec<Cell>],
+    used: Vec<usize>,
+) -> (String, Widths) {
+    if used.is_empty() {
+        return Default::default();
+    }
     let mut widths: Vec<usize> = used
         .iter()
         .map(|&at| natural(screen, columns, rows, at))
@@ -60,25 +79,43 @@ pub fn render(screen: Screen, columns: &[Column], rows: &[Vec<Cell>]) -> String 
     if let Some(total) = screen.width {
         fit(&mut widths, total);
     }
-    let mut out = String::new();
+    let widths = Widths(used.into_iter().zip(widths).collect());
     let heading = |at: usize| Cell::styled(Style::Dim, columns[at].title);
     let headings: Vec<Cell> = (0..columns.len()).map(heading).collect();
+    let mut out = String::new();
     for row in std::iter::once(&headings).chain(rows) {
-        let mut line = String::new();
-        for (&at, &wide) in others.iter().zip(&widths) {
-            let shown = cut(&row[at].text, wide);
-            let pad = " ".repeat(wide - width(&shown) + SPACE);
-            line.push_str(&screen.paint(row[at].style, &shown));
-            line.push_str(&pad);
-        }
-        let shown = widths
-            .last()
-            .map_or_else(String::new, |&wide| cut(&row[last].text, wide));
-        line.push_str(&screen.paint(row[last].style, &shown));
-        out.push_str(line.trim_end());
+        out.push_str(&line(screen, &widths, row));
         out.push('\n');
     }
-    out
+    (out, widths)
+}
+
+/// One row. Into a pipe nothing is cut, also where a column turns out too narrow.
+pub fn line(screen: Screen, widths: &Widths, row: &[Cell]) -> String {
+    let Some((&(last, most), others)) = widths.0.split_last() else {
+        return String::new();
+    };
+    let mut line = String::new();
+    for &(at, wide) in others {
+        let wide = match screen.width {
+            Some(_) => wide,
+            None => wide.max(width(&row[at].text)),
+        };
+        let shown = cut(&row[at].text, wide);
+        let pad = " ".repeat(wide - width(&shown) + SPACE);
+        line.push_str(&screen.paint(row[at].style, &shown));
+        line.push_str(&pad);
+    }
+    let most = match screen.width {
+        Some(total) => most.max(total.saturating_sub(width_of(others))),
+        None => usize::MAX,
+    };
+    line.push_str(&screen.paint(row[last].style, &cut(&row[last].text, most)));
+    line.trim_end().to_owned()
+}
+
+fn width_of(columns: &[(usize, usize)]) -> usize {
+    columns.iter().map(|(_, wide)| wide + SPACE).sum()
 }
 
 /// As wide as its widest text; on a terminal no wider than the column likes to be.

@@ -38,13 +38,34 @@ pub fn lines(text: &str) -> Vec<String> {
 /// JSON that holds nothing dangerous: such characters stand only inside its strings,
 /// where they can be written as escapes.
 pub fn json(value: &serde_json::Value) -> String {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
+    escaped(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// The same in one line.
+pub fn json_line(value: &serde_json::Value) -> String {
+    escaped(&value.to_string())
+}
+
+fn escaped(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
         if dangerous(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 safe.push_str(&format!("\\u{unit:04x}"));
             }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// As a double-quoted YAML scalar, whose escapes have no surrogates.
+pub fn yaml_quoted(text: &str) -> String {
+    let mut safe = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        if dangerous(c) {
+            safe.push_str(&format!("\\U{:08x}", u32::from(c)));
         } else {
             safe.push(c);
         }
@@ -124,6 +145,8 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
             value
         );
+        let line = super::json_line(&value);
+        assert!(!line.chars().any(super::dangerous), "{line:?}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `docket violations`: what was refused, and what stands though a policy objects.
 
-use crate::args::{Output, Server, Violations};
+use crate::args::{Form, Output, Server, Violations};
 use crate::client::{Client, encode};
+use crate::door::pages;
 use crate::failure::Failure;
-use crate::list::{moment, object, pages};
-use crate::screen::{Screen, Style, note, print};
+use crate::forms::printed;
+use crate::list::{moment, object};
+use crate::screen::{Screen, Style, note, show};
 use crate::table::{Cell, Column, render};
 use crate::text::plain;
 use serde_json::Value;
@@ -12,53 +14,23 @@ use serde_json::Value;
 pub async fn run(server: &Server, violations: Box<Violations>) -> Result<(), Failure> {
     let client = Client::new(server)?;
     let Violations {
-        namespace,
-        all_namespaces: _,
-        org,
-        since,
-        until,
-        policy,
-        rule,
-        kind,
-        name,
-        repository,
-        severity,
-        result,
-        mode,
-        source,
+        findings,
         limit,
-        output,
+        output: Form { output },
     } = *violations;
-    let filters: Vec<(&str, &str)> = [
-        ("namespace", &namespace),
-        ("since", &since),
-        ("until", &until),
-        ("policy", &policy),
-        ("rule", &rule),
-        ("kind", &kind),
-        ("name", &name),
-        ("repository", &repository),
-        ("severity", &severity),
-        ("result", &result),
-        ("mode", &mode),
-        ("source", &source),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-    .collect();
-    let path = match &org {
+    let path = match &findings.place.org {
         Some(org) => format!("/api/orgs/{}/policy-violations", encode(org)),
         None => "/api/policy-violations".to_owned(),
     };
-    let paged = pages(&client, &path, &filters, limit).await?;
-    if output == Output::Json {
-        print(&paged.json());
+    let paged = pages(&client, &path, &findings.pairs(), limit).await?;
+    if printed(output, &paged.document()) {
         return Ok(());
     }
     let screen = Screen::now();
+    let mut out = String::new();
     if paged.replay {
         let said = "replay: a recorded day, not a live cluster; it has no reports";
-        print(&screen.paint(Style::Yellow, said));
+        out = format!("{}\n", screen.paint(Style::Yellow, said));
     }
     if paged.items.is_empty() {
         note("No violations.");
@@ -67,14 +39,15 @@ pub async fn run(server: &Server, violations: Box<Violations>) -> Result<(), Fai
         let rows: Vec<Vec<Cell>> = paged
             .items
             .iter()
-            .map(|item| row(item, wide, namespace.is_none()))
+            .map(|item| row(item, wide, findings.place.namespace.is_none()))
             .collect();
-        print(&render(screen, &columns(wide), &rows));
+        out.push_str(&render(screen, &columns(wide), &rows));
     }
-    let shown = paged.items.len() as u64;
-    if paged.total > shown && shown > 0 {
-        let more = paged.total - shown;
-        note(&format!("{more} more; --limit 0 lists all."));
+    if !out.is_empty() {
+        show(&out);
+    }
+    if let Some(more) = paged.more() {
+        note(&more);
     }
     if paged.partial {
         note("Some namespaces of this org are not yours to read; their violations are not listed.");

@@ -4,8 +4,8 @@
 use super::Earlier;
 use super::told::{PartsPage, Told, name};
 use crate::client::Client;
+use crate::door::pages;
 use crate::failure::{Failure, could_not};
-use crate::list::pages;
 use docket_ledger::entry::{Class, Hash, Leaf, NO_PART, Part, bundle_leaves};
 use docket_ledger::note::Checkpoint;
 use docket_ledger::tree::{TILE_WIDTH, Tree, leaf_hash, level_width};
@@ -252,8 +252,8 @@ impl Check {
         let before = self.findings;
         let number = told.len() as u64;
         let mut listed = BTreeSet::new();
-        for filters in [&[][..], &[("verdict", "failedOpen")]] {
-            for item in pages(client, "/api/policy-denials", filters, 0)
+        for filters in [vec![], vec![("verdict", "failedOpen".to_owned())]] {
+            for item in pages(client, "/api/policy-denials", &filters, 0)
                 .await?
                 .items
             {

@@ -54,6 +54,8 @@ pub struct Item {
     testimony: TestimonyState,
     passes: u32,
     source: String,
+    /// Of the audit event; its client may have chosen it.
+    audit_id: Option<String>,
     attributions: Vec<AttributionItem>,
     /// Who denied too; null for passes.
     others: Option<OthersItem>,
@@ -379,6 +381,11 @@ impl Item {
             actor: personal
                 .as_ref()
                 .map(|personal| personal.actor.username.clone())
+                .and_then(given),
+            audit_id: personal
+                .as_ref()
+                .and_then(|personal| personal.event["auditID"].as_str())
+                .map(str::to_owned)
                 .and_then(given),
             impersonator: personal
                 .as_ref()

@@ -1,0 +1,385 @@
+//! Denials as they happen: events of the reporter's stream, or of a watch. A connection
+//! that ends is made anew, from the place of what came last, so that nothing is left out.
+
+use super::{Ask, Door};
+use crate::failure::{Failure, chain};
+use crate::screen::note;
+use crate::text::plain;
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Bytes;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The body of an answer that does not end.
+pub type Endless = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Longest line that is read; a denial has at most some 200 KiB.
+const LONGEST: usize = 8 * 1024 * 1024;
+/// Servers say something at least this often; longer silence is a dead connection.
+const SILENCE: Duration = Duration::from_secs(90);
+/// The first wait before a connection is made anew, doubled up to the last.
+const FIRST: Duration = Duration::from_millis(250);
+const STEADY: Duration = Duration::from_secs(15);
+/// Places of a ledger in a version; what stands above them names the ledger.
+const PLACES: u64 = 1_000_000_000_000;
+
+/// Something came.
+#[derive(Debug)]
+pub enum Change {
+    /// A record that is new.
+    New(Value),
+    /// A record of which more is known now.
+    Amended(Value),
+    /// Nothing but that all up to here was told.
+    Mark,
+}
+
+/// In which form a server tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Server-sent events.
+    Events,
+    /// Watch events, one a line.
+    Watch,
+}
+
+/// Where to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// With what comes next.
+    Now,
+    /// With the first record of the ledger.
+    Start,
+    /// After what was told with this version.
+    Version(String),
+}
+
+/// One connection.
+pub(super) struct Connection {
+    body: Endless,
+    form: Form,
+    /// Read, and no whole line yet.
+    rest: Vec<u8>,
+    /// Of the event that is being read.
+    event: Event,
+}
+
+#[derive(Debug, Default)]
+struct Event {
+    name: String,
+    data: String,
+    id: String,
+}
+
+/// One line, or the end of it all.
+enum Told {
+    Change(Change, String),
+    /// The place can't be gone on from.
+    Gone(String),
+    Nothing,
+}
+
+impl Connection {
+    pub(super) fn new(body: Endless, form: Form) -> Connection {
+        Connection {
+            body,
+            form,
+            rest: Vec::new(),
+            event: Event::default(),
+        }
+    }
+
+    /// The next line; `None` at the end.
+    async fn line(&mut self) -> Result<Option<String>, String> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                return Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()));
+            }
+            if self.rest.len() > LONGEST {
+                return Err(format!("a line of more than {LONGEST} bytes"));
+            }
+            let frame = tokio::time::timeout(SILENCE, self.body.frame());
+            match frame.await {
+                Err(_) => return Err(format!("nothing was heard for {SILENCE:?}")),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(chain(error.as_ref())),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        self.rest.extend_from_slice(&bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The place that is told first, which is where the stream begins.
+    pub(super) async fn first_place(&mut self) -> Result<String, String> {
+        loop {
+            match self.next().await? {
+                Some(Told::Change(_, version)) if !version.is_empty() => return Ok(version),
+                Some(Told::Gone(why)) => return Err(why),
+                Some(_) => {}
+                None => return Err("the stream ended before it began".to_owned()),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Told>, String> {
+        let Some(line) = self.line().await? else {
+            return Ok(None);
+        };
+        Ok(Some(match self.form {
+            Form::Watch => watched(&line),
+            Form::Events => self.event.add(&line),
+        }))
+    }
+}
+
+impl Event {
+    /// One line of a server-sent event; an empty one ends it.
+    fn add(&mut self, line: &str) -> Told {
+        if line.is_empty() {
+            return std::mem::take(self).end();
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => self.name = value.to_owned(),
+            "id" => self.id = value.to_owned(),
+            "data" => {
+                if !self.data.is_empty() {
+                    self.data.push('\n');
+                }
+                self.data.push_str(value);
+            }
+            // A comment keeps the connection open; other fields are not for us.
+            _ => {}
+        }
+        Told::Nothing
+    }
+
+    fn end(self) -> Told {
+        let Event { name, data, id } = self;
+        let data: Value = serde_json::from_str(&data).unwrap_or_default();
+        match (name.as_str(), data["id"].is_string()) {
+            ("amended" | "modified", true) => Told::Change(Change::Amended(data), id),
+            ("error", _) => Told::Gone(said(&data)),
+            (_, true) => Told::Change(Change::New(data), id),
+            (_, false) if id.is_empty() => Told::Nothing,
+            (_, false) => Told::Change(Change::Mark, id),
+        }
+    }
+}
+
+fn watched(line: &str) -> Told {
+    let mut event: Value = serde_json::from_str(line).unwrap_or_default();
+    let mut object = event["object"].take();
+    let version = match object["metadata"]["resourceVersion"].take() {
+        Value::String(version) => version,
+        _ => String::new(),
+    };
+    match event["type"].as_str() {
+        Some("ADDED") => Told::Change(Change::New(super::cluster::item(object)), version),
+        Some("MODIFIED") => Told::Change(Change::Amended(super::cluster::item(object)), version),
+        Some("BOOKMARK") => Told::Change(Change::Mark, version),
+        Some("ERROR") => Told::Gone(said(&object)),
+        _ => Told::Nothing,
+    }
+}
+
+fn said(error: &Value) -> String {
+    let message = error["message"].as_str();
+    plain(message.unwrap_or("the server ended the stream and does not say why"))
+}
+
+/// What happens, for ever.
+pub struct Changes<'a> {
+    door: &'a Door,
+    ask: Ask,
+    from: From,
+    connection: Option<Connection>,
+    wait: Duration,
+}
+
+impl Door {
+    /// Follows what is asked for.
+    pub fn changes(&self, ask: Ask, from: From) -> Changes<'_> {
+        Changes {
+            door: self,
+            ask,
+            from,
+            connection: None,
+            wait: FIRST,
+        }
+    }
+}
+
+impl Changes<'_> {
+    /// All up to there has been given out; `None`: nothing was told yet.
+    pub fn version(&self) -> Option<&str> {
+        match &self.from {
+            From::Version(version) => Some(version),
+            From::Now | From::Start => None,
+        }
+    }
+
+    /// The next change; a connection that ends, or can't be made, is made anew. Nothing is
+    /// lost if this is given up. A failure is for good: the place is no more, or not the
+    /// caller's to read.
+    pub async fn next(&mut self) -> Result<Change, Failure> {
+        loop {
+            let Some(connection) = &mut self.connection else {
+                self.connect().await?;
+                continue;
+            };
+            let why = match connection.next().await {
+                Ok(Some(Told::Nothing)) => continue,
+                Ok(Some(Told::Change(change, version))) => {
+                    self.wait = FIRST;
+                    if !version.is_empty() {
+                        self.from = From::Version(version);
+                    }
+                    return Ok(change);
+                }
+                Ok(Some(Told::Gone(why))) => {
+                    self.connection = None;
+                    // Whether it is for good, asking again tells.
+                    why
+                }
+                Ok(None) => {
+                    self.connection = None;
+                    // Servers end a stream now and then.
+                    self.pause().await;
+                    continue;
+                }
+                Err(why) => why,
+            };
+            self.connection = None;
+            note(&format!(
+                "docket: the stream broke off ({}); going on",
+                plain(&why)
+            ));
+            self.pause().await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Failure> {
+        let version = match &self.from {
+            From::Version(version) => Some(version.clone()),
+            From::Start => Some(self.start().await?),
+            From::Now => None,
+        };
+        match self.door.connect(&self.ask, version.as_deref()).await {
+            Ok(connection) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(Refused::Later(why)) => {
+                note(&format!("docket: {}; trying again", plain(&why)));
+                self.pause().await;
+                Ok(())
+            }
+            Err(Refused::Gone(why)) => Err(Failure::Wrong(format!(
+                "what comes after that place can't be told: {why}"
+            ))),
+            Err(Refused::Failed(failure)) => Err(failure),
+        }
+    }
+
+    /// The version of the empty ledger: any other one names the ledger.
+    async fn start(&mut self) -> Result<String, Failure> {
+        let until = Instant::now() + SILENCE;
+        loop {
+            match self.door.newest(&self.ask).await {
+                Ok(version) => {
+                    let version: u64 = version.parse().unwrap_or(0);
+                    return Ok((version / PLACES * PLACES).to_string());
+                }
+                Err(failure) if Instant::now() >= until => return Err(failure),
+                Err(Failure::CouldNot(why)) => {
+                    note(&format!("docket: {}; trying again", plain(&why)));
+                    self.pause().await;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(STEADY);
+    }
+}
+
+/// Why there is no connection.
+pub enum Refused {
+    /// Not there, busy: it may go well in a moment.
+    Later(String),
+    /// The place is of another ledger, or ahead of this one.
+    Gone(String),
+    /// For good.
+    Failed(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Event, Told, watched};
+
+    fn events(text: &str) -> Vec<String> {
+        let mut event = Event::default();
+        let told = text.lines().map(|line| event.add(line));
+        told.filter_map(shown).collect()
+    }
+
+    fn shown(told: Told) -> Option<String> {
+        match told {
+            Told::Nothing => None,
+            Told::Gone(why) => Some(format!("gone: {why}")),
+            Told::Change(change, version) => Some(match change {
+                Change::New(item) => format!("new {} {version}", item["id"]),
+                Change::Amended(item) => format!("amended {} {version}", item["id"]),
+                Change::Mark => format!("mark {version}"),
+            }),
+        }
+    }
+
+    #[test]
+    fn events_are_read_as_they_are_written_and_heartbeats_are_nothing() {
+        let told = events(
+            ": heartbeat\n\nevent: denial\nid: 7\ndata: {\"id\":\ndata: \"a\"}\n\nid: 8\ndata: {}\n\n\
+             event: amended\nid: 9\ndata: {\"id\": \"a\"}\n\nretry: 5\n\nevent: error\ndata: {\"message\": \"no\\u001b\"}\n\n",
+        );
+        assert_eq!(
+            told,
+            [
+                "new \"a\" 7",
+                "mark 8",
+                "amended \"a\" 9",
+                "gone: no\\u{1b}"
+            ]
+        );
+    }
+
+    #[test]
+    fn watch_events_are_read_and_what_is_none_is_passed_over() {
+        let told: Vec<String> = [
+            r#"{"type":"ADDED","object":{"kind":"Denial","metadata":{"resourceVersion":"7"},"id":"a"}}"#,
+            r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}"#,
+            r#"{"type":"MODIFIED","object":{"metadata":{"resourceVersion":"9"},"id":"a"}}"#,
+            r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#,
+            "nonsense",
+            "",
+        ]
+        .into_iter()
+        .filter_map(|line| shown(watched(line)))
+        .collect();
+        assert_eq!(
+            told,
+            ["new \"a\" 7", "mark 8", "amended \"a\" 9", "gone: too old"]
+        );
+    }
+}

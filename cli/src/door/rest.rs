@@ -1,0 +1,131 @@
+//! The reporter's REST API: docs/rest.md.
+
+use super::changes::{Connection, Form, Refused};
+use super::{Ask, Page, Place};
+use crate::args::select::Pair;
+use crate::client::{Client, encode, query};
+use crate::failure::Failure;
+use serde_json::Value;
+
+/// The path of denials, below it `tail`, and the filters beside it.
+pub(super) fn denials(ask: &Ask, tail: &str) -> (String, Vec<Pair>) {
+    let mut filters = ask.filters.clone();
+    let path = match &ask.place {
+        Place::Org(org) => format!("/api/orgs/{}/policy-denials{tail}", encode(org)),
+        Place::Namespace(namespace) => {
+            filters.push(("namespace", namespace.clone()));
+            format!("/api/policy-denials{tail}")
+        }
+        Place::Mine => {
+            filters.push(("scope", "own".to_owned()));
+            format!("/api/policy-denials{tail}")
+        }
+        Place::NoNamespace => {
+            filters.push(("scope", "cluster".to_owned()));
+            format!("/api/policy-denials{tail}")
+        }
+        Place::Here | Place::Everywhere => format!("/api/policy-denials{tail}"),
+    };
+    (path, filters)
+}
+
+/// One page of a list.
+pub(super) async fn page(
+    client: &Client,
+    path: &str,
+    filters: &[Pair],
+    size: u64,
+    cursor: Option<&str>,
+) -> Result<Page, Failure> {
+    let mut pairs = filters.to_vec();
+    pairs.push(("limit", size.to_string()));
+    pairs.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+    let mut page = client.json(&format!("{path}{}", query(&pairs))).await?;
+    let items = match page["items"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    };
+    Ok(Page {
+        items,
+        cursor: page["cursor"].as_str().map(str::to_owned),
+        total: page["total"].as_u64().unwrap_or(0),
+        remaining: None,
+        capped: page["totalCapped"] == true,
+        replay: page["replay"] == true,
+        partial: page["partial"] == true,
+        incomplete: page["incomplete"] == true,
+        denials_since: page["denialsSince"].as_str().map(str::to_owned),
+    })
+}
+
+pub(super) async fn one(client: &Client, place: &Place, id: &str) -> Result<Value, Failure> {
+    let ask = Ask {
+        // The namespace is known by the id; whoever names one wants it there.
+        place: place.clone(),
+        filters: Vec::new(),
+    };
+    let (path, filters) = denials(&ask, &format!("/{}", encode(id)));
+    let filters: Vec<Pair> = filters
+        .into_iter()
+        .filter(|(name, _)| *name == "scope")
+        .collect();
+    client.json(&format!("{path}{}", query(&filters))).await
+}
+
+/// The place that the stream tells first.
+pub(super) async fn newest(client: &Client, ask: &Ask) -> Result<String, Failure> {
+    let refused = |refused| match refused {
+        Refused::Later(why) | Refused::Gone(why) => Failure::CouldNot(why),
+        Refused::Failed(failure) => failure,
+    };
+    let mut connection = connect(client, ask, None).await.map_err(refused)?;
+    connection.first_place().await.map_err(Failure::CouldNot)
+}
+
+pub(super) async fn connect(
+    client: &Client,
+    ask: &Ask,
+    version: Option<&str>,
+) -> Result<Connection, Refused> {
+    let (path, filters) = denials(ask, "/stream");
+    let body = client
+        .stream(&format!("{path}{}", query(&filters)), version)
+        .await?;
+    Ok(Connection::new(body, Form::Events))
+}
+
+fn id_of(item: &Value) -> String {
+    encode(item["id"].as_str().unwrap_or_default())
+}
+
+pub(super) async fn laws_of(client: &Client, item: &Value) -> Result<Vec<Value>, Failure> {
+    let path = format!("/api/policy-denials/{}/law", id_of(item));
+    let laws = client.json_if_any(&path).await?;
+    Ok(laws
+        .and_then(|mut laws| match laws["items"].take() {
+            Value::Array(items) => Some(items),
+            _ => None,
+        })
+        .unwrap_or_default())
+}
+
+pub(super) fn exhibit(item: &Value) -> String {
+    format!("/api/policy-denials/{}/exhibit", id_of(item))
+}
+
+pub(super) async fn summary(client: &Client, ask: &Ask) -> Result<Value, Failure> {
+    let (path, filters) = denials(ask, "/summary");
+    client.json(&format!("{path}{}", query(&filters))).await
+}
+
+pub(super) async fn law(client: &Client, id: &str) -> Result<Value, Failure> {
+    client.json(&format!("/api/laws/{}", encode(id))).await
+}
+
+pub(super) async fn open_gaps(client: &Client, ask: &Ask) -> Option<u64> {
+    let mut pairs: Vec<Pair> = vec![("open", "true".to_owned()), ("limit", "1".to_owned())];
+    let of_time = |pair: &&Pair| matches!(pair.0, "since" | "until");
+    pairs.extend(ask.filters.iter().filter(of_time).cloned());
+    let gaps = client.json(&format!("/api/gaps{}", query(&pairs))).await;
+    gaps.ok()?["total"].as_u64()
+}

@@ -1,0 +1,100 @@
+//! `docket export`: denials for other programs, once, or as they come.
+//!
+//! ```text
+//!  list ───────────────▶ lines (jsonl, csv, ocsf) ─▶ sink: standard output, file, endpoint
+//!  changes ─▶ batch ───▶ lines ─▶ sink ─▶ acknowledged ─▶ cursor, synced
+//! ```
+
+mod csv;
+mod cursor;
+mod endpoint;
+mod follow;
+mod ocsf;
+mod sink;
+
+use crate::args::export::Form;
+use crate::args::{Export, Server};
+use crate::door::{Ask, Door};
+use crate::failure::Failure;
+use crate::screen::note;
+use crate::text::json_line;
+use endpoint::Endpoint;
+use serde_json::Value;
+use sink::Sink;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long an endpoint that does not answer is waited for by an export that ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Records of one page.
+const PAGE: u64 = 200;
+
+pub async fn run(server: &Server, export: Box<Export>) -> Result<(), Failure> {
+    let door = Door::open(server).await?;
+    let mut sink = sink(&export)?;
+    if export.follow {
+        follow::run(&door, &export, &mut sink).await
+    } else {
+        once(&door, &export, &mut sink).await
+    }
+}
+
+fn sink(export: &Export) -> Result<Sink, Failure> {
+    let endpoint = export.to.contains("://");
+    if !endpoint && !export.to_header_file.is_empty() {
+        return Err(Failure::CouldNot(
+            "--to-header-file is for an endpoint: --to https://…".into(),
+        ));
+    }
+    if endpoint && export.output == Form::Csv {
+        return Err(Failure::CouldNot(
+            "an endpoint takes jsonl or ocsf; CSV has one heading and goes to a file".into(),
+        ));
+    }
+    Ok(match export.to.as_str() {
+        "-" => Sink::Out,
+        url if endpoint => Sink::Endpoint(Box::new(Endpoint::new(
+            url,
+            export.to_header_file.clone(),
+            export.to_ca.as_deref(),
+            usize::from(export.batch),
+            (!export.follow).then_some(PATIENCE),
+        )?)),
+        path => Sink::File(PathBuf::from(path)),
+    })
+}
+
+/// One record in one line.
+fn line(form: Form, item: &Value) -> String {
+    match form {
+        Form::Jsonl => json_line(item),
+        Form::Csv => csv::line(item),
+        Form::Ocsf => json_line(&ocsf::event(item)),
+    }
+}
+
+/// All that there is, newest first.
+async fn once(door: &Door, export: &Export, sink: &mut Sink) -> Result<(), Failure> {
+    let ask = Ask::new(&export.denials);
+    let mut cursor: Option<String> = None;
+    let mut lines = match export.output {
+        Form::Csv => vec![csv::heading()],
+        Form::Jsonl | Form::Ocsf => Vec::new(),
+    };
+    let mut partial = false;
+    loop {
+        let page = door.page(&ask, PAGE, cursor.as_deref()).await?;
+        partial |= page.partial;
+        lines.extend(page.items.iter().map(|item| line(export.output, item)));
+        sink.deliver(&lines).await?;
+        lines.clear();
+        if page.cursor.is_none() || page.cursor == cursor {
+            break;
+        }
+        cursor = page.cursor;
+    }
+    if partial {
+        note("Some namespaces of this org are not yours to read; their denials are left out.");
+    }
+    Ok(())
+}
