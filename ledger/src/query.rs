@@ -3,6 +3,7 @@
 mod actors;
 mod entry;
 mod gaps;
+mod inclusion;
 mod latest;
 mod laws;
 mod list;
@@ -21,6 +22,7 @@ use std::time::Duration;
 pub use entry::Row;
 pub(crate) use entry::{reached, scan};
 pub use gaps::GapRow;
+pub use inclusion::Inclusion;
 pub use latest::{Latest, Latests};
 pub use laws::LawFilter;
 pub use list::{Filter, Page};

@@ -148,7 +148,7 @@ pub const RESOURCES: &[Resource] = &[
         short_names: &[],
         categories: &[],
         subresources: &[],
-        about: "The denials of a namespace, counted.",
+        about: "The denials of a policy in a namespace, counted.",
     },
     Resource {
         plural: "laws",

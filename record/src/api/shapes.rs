@@ -85,7 +85,7 @@ pub(super) fn kinds() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         (
             "Summary",
-            "The denials of one namespace, counted.",
+            "The denials of one policy in one namespace, counted.",
             object("", &summary()),
         ),
         (
@@ -106,29 +106,17 @@ pub(super) fn kinds() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-fn counts(name: &str, about: &str) -> Value {
-    objects(
-        about,
-        &json!({ name: text("What was counted."), "count": number("How many denials.") }),
-    )
-}
-
 fn summary() -> Value {
     json!({
+        "policy": text("The policy, as it is called; empty where none was named."),
         "total": number("How many denials."),
-        "since": json!({ "type": "string", "nullable": true, "description": "From when on they are counted (RFC 3339). Null: from the beginning." }),
-        "until": json!({ "type": "string", "nullable": true, "description": "Until when (RFC 3339). Null: until now." }),
-        "byPolicy": counts("policy", "By the policy of the first attribution, most first."),
-        "byNamespace": counts("namespace", "By namespace, most first."),
-        "byKind": counts("kind", "By the kind of the refused object, most first."),
-        "byEnforcer": counts("enforcer", "By who refused, most first."),
-        "byRepository": counts("repository", "By repository, most first."),
+        "actors": number("How many users, people and programs, they were refused."),
+        "firstSeen": text("The first (RFC 3339)."),
+        "lastSeen": text("The last (RFC 3339)."),
         "series": objects(
-            "Denials that are equal but for name and actor, most first; at most 50 series.",
+            "Denials that are equal but for name and actor, most first.",
             &json!({
-                "namespace": text("Namespace."),
                 "enforcer": text("Who refused."),
-                "policy": text("The policy."),
                 "rule": text("The rule."),
                 "kind": text("Kind of the refused object."),
                 "operation": text("CREATE, UPDATE, DELETE or CONNECT."),
@@ -138,7 +126,6 @@ fn summary() -> Value {
                 "lastSeen": text("The last (RFC 3339)."),
             }),
         ),
-        "openGaps": number("Spans in which the record may be incomplete and that nothing has closed."),
     })
 }
 
@@ -203,6 +190,7 @@ fn proof() -> Value {
         "checkpoint": text("The signed note over the root (C2SP tlog-checkpoint)."),
         "verifierKey": text("The key that verifies the note."),
         "parts": kept("Salts and bytes of the parts that the leaf commits to, base64, as far as the reader may see them."),
+        "withheld": texts("Parts that are there and not the reader's to see."),
     })
 }
 

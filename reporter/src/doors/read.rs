@@ -15,7 +15,7 @@ use crate::objects::Objects;
 use crate::reports::Reports;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{
-    Cases, Filter, GapRow, Page, Reader, Row, SaltedPart, SeriesRow, Touch,
+    Cases, Filter, GapRow, Inclusion, Page, Reader, Row, SaltedPart, SeriesRow, Touch,
 };
 pub use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::StoreError;
@@ -421,6 +421,17 @@ impl Records {
     /// If the ledger can't be read.
     pub async fn checkpoint(&self) -> Result<String, ReadError> {
         self.pool.read(Reader::checkpoint).await
+    }
+
+    /// That this entry, which the caller has read, is in the tree.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub(super) async fn inclusion(&self, entry: &Entry) -> Result<Option<Inclusion>, ReadError> {
+        let position = entry.row.position;
+        self.pool
+            .read(move |reader| reader.inclusion(position))
+            .await
     }
 
     /// Hashes of a tile.

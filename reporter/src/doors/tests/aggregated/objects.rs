@@ -317,3 +317,108 @@ async fn laws_are_listed_for_who_may_and_those_of_a_denial_for_its_reader() {
     let other = format!("{V1}/laws?fieldSelector=policy%3Dother");
     assert!(world.names("admin", &other).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_proof_holds_all_that_leads_to_the_signed_root_and_no_part_that_is_not_the_callers() {
+    use data_encoding::BASE64;
+    use docket_ledger::entry::{Leaf, Part, commitment};
+    use docket_ledger::note::check_note;
+    use docket_ledger::tree::{leaf_hash, node_hash};
+    let world = court();
+    let path = format!("{ACME}/denials/{}/proof", id(0));
+    let proof = world.kube("anna", &path).await.json();
+    assert_eq!(
+        (&proof["kind"], &proof["position"], &proof["treeSize"]),
+        (&json!("DenialProof"), &json!(0), &json!(6))
+    );
+    let bytes = |value: &Value| BASE64.decode(value.as_str().unwrap().as_bytes()).unwrap();
+    let leaf = bytes(&proof["leaf"]);
+    // The first of six: everything beside it lies to its right.
+    let mut root = leaf_hash(&leaf);
+    for beside in proof["path"].as_array().unwrap() {
+        root = node_hash(&root, &bytes(beside).try_into().unwrap());
+    }
+    let text = |name: &str| proof[name].as_str().unwrap();
+    let signed = check_note(text("checkpoint"), text("verifierKey")).unwrap();
+    assert_eq!((signed.root, signed.size), (root, 6));
+    let public = &proof["parts"]["public"];
+    let salt: [u8; 32] = bytes(&public["salt"]).try_into().unwrap();
+    assert_eq!(
+        commitment(Part::Public, &salt, &bytes(&public["bytes"])),
+        Leaf::parse(&leaf).unwrap().public
+    );
+    assert_eq!(
+        (&proof["parts"]["personal"], &proof["withheld"]),
+        (&Value::Null, &json!(["personal"])),
+        "the personal part as stored holds addresses and groups"
+    );
+    world.cluster.change(|cluster| {
+        cluster
+            .evidence
+            .insert(("anna".into(), "krate-org-acme".into()))
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    let proof = world.kube("anna", &path).await.json();
+    assert!(proof["parts"]["personal"]["bytes"].is_string(), "{proof}");
+    let other = format!("{ACME}/denials/{}/proof", id(3));
+    failed(&world.kube("anna", &other).await, 404, "NotFound");
+}
+
+#[tokio::test]
+async fn own_denials_are_of_the_kind_mydenial_and_never_anothers() {
+    let mut world = court();
+    world.cluster.change(|cluster| {
+        for verb in ["get", "list", "watch"] {
+            cluster
+                .also
+                .insert(("bob".into(), format!("{verb} mydenials")));
+        }
+    });
+    world.deny(&Denial::new(80));
+    let list = world.kube("bob", &format!("{V1}/mydenials")).await.json();
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(
+        (&list["kind"], items.len()),
+        (&json!("MyDenialList"), 1),
+        "{list}"
+    );
+    assert_eq!(
+        (
+            &items[0]["kind"],
+            &items[0]["metadata"]["name"],
+            &items[0]["namespace"]
+        ),
+        (
+            &json!("MyDenial"),
+            &json!(id(3)),
+            &json!("krate-org-globex")
+        )
+    );
+    assert!(
+        items[0]["metadata"].get("namespace").is_none(),
+        "the kind has none"
+    );
+    let own = world
+        .kube("bob", &format!("{V1}/mydenials/{}", id(3)))
+        .await
+        .json();
+    assert_eq!(own["kind"], "MyDenial");
+    let other = world
+        .kube("bob", &format!("{V1}/mydenials/{}", id(0)))
+        .await;
+    failed(&other, 404, "NotFound");
+    failed(
+        &world.kube("anna", &format!("{V1}/mydenials")).await,
+        403,
+        "Forbidden",
+    );
+    let cluster = world
+        .kube("admin", &format!("{V1}/clusterdenials/{}", id(4)))
+        .await
+        .json();
+    assert_eq!(cluster["kind"], "ClusterDenial");
+    let namespaced = world
+        .kube("admin", &format!("{V1}/clusterdenials/{}", id(0)))
+        .await;
+    failed(&namespaced, 404, "NotFound");
+}
