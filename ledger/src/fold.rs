@@ -4,7 +4,7 @@
 //! one function for all three. A part that can't be read never fails; it leaves columns
 //! empty.
 
-use crate::entry::{Class, Leaf};
+use crate::entry::{Class, Leaf, NO_PART};
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use serde::Deserialize;
@@ -111,6 +111,10 @@ struct Personal<'a> {
     actor: Option<Actor<'a>>,
     #[serde(borrow)]
     importer: Field<'a>,
+    #[serde(borrow)]
+    text: Field<'a>,
+    #[serde(borrow)]
+    messages: Option<Vec<Text<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -368,9 +372,29 @@ pub(crate) struct Folded<'a> {
     pub amendment: Option<Amendment<'a>>,
     pub law: Option<Law<'a>>,
     pub outcome: Option<Outcome<'a>>,
+    /// What the client saw, whole and by policy.
+    pub said: Vec<Cow<'a, str>>,
 }
 
 impl Folded<'_> {
+    /// The texts that can be searched; only denials and passes have any.
+    pub fn each_text(&self, mut each: impl FnMut(&str)) {
+        let record = &self.record;
+        if !matches!(record.class, Class::Denial | Class::Pass) {
+            return;
+        }
+        let fields = [
+            &record.kind,
+            &record.name,
+            &record.repository,
+            &record.actor,
+        ];
+        let named = self.attributions.iter();
+        let named = named.flat_map(|attribution| [&attribution.policy, &attribution.rule]);
+        let fields = fields.into_iter().chain(named).flatten();
+        fields.chain(&self.said).for_each(|text| each(text));
+    }
+
     /// The series that the entry counts in: denials only, by their first attribution.
     pub fn series(&self) -> Option<SeriesKey> {
         if self.record.class != Class::Denial {
@@ -426,6 +450,8 @@ pub(crate) fn fold<'a>(
         .and_then(|bytes| serde_json::from_slice(bytes).ok())
         .unwrap_or_default();
     let context = public.context.unwrap_or_default();
+    let messages = personal.messages.unwrap_or_default().into_iter();
+    let said = messages.chain(personal.text).map(|text| text.0);
     let record = Record {
         position,
         id: public
@@ -474,12 +500,25 @@ pub(crate) fn fold<'a>(
     let outcome = came.map(|came| Outcome::new(came, record.time));
     Folded {
         attributions: attributions.collect(),
+        said: said.collect(),
         record,
         gap,
         amendment,
         law,
         outcome,
     }
+}
+
+/// What can be searched of a denial or pass with these parts.
+pub(crate) fn texts<'a>(public: &'a [u8], personal: Option<&'a [u8]>) -> Folded<'a> {
+    let leaf = Leaf {
+        class: Class::Denial,
+        recorded_at: 0,
+        public: NO_PART,
+        personal: NO_PART,
+        exhibit: NO_PART,
+    };
+    fold(0, &leaf, Some(public), personal)
 }
 
 fn plain(field: Field<'_>) -> Cow<'_, str> {

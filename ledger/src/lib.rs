@@ -24,3 +24,4 @@ pub mod store;
 pub mod tree;
 pub mod verify;
 mod view;
+mod words;

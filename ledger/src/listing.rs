@@ -2,8 +2,10 @@
 //! costs what it shows and not what the ledger holds.
 
 use crate::entry::Class;
-use crate::query::{Filter, Latest, Orgs};
+use crate::query::{Filter, Latest, Orgs, Total};
 use crate::scope::Piece;
+use crate::store::StoreError;
+use crate::words::TILE;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -76,6 +78,17 @@ impl Selection {
         let since = filter.since.max(piece.plot.and_then(|plot| plot.since));
         terms.extend(since.map(|since| format!("{time} >= {since}")));
         terms.extend(filter.until.map(|until| format!("{time} < {until}")));
+        if let Some(words) = &filter.text {
+            binds.push(Value::from(words.as_str().to_owned()));
+            let place = binds.len();
+            // The first asks once for the whole search, the second reads texts.
+            terms.push(format!(
+                "r.position / {TILE} NOT IN \
+                 (SELECT tile FROM words WHERE lacks_words(?{place}, sieve)) \
+                 AND EXISTS (SELECT 1 FROM entry t WHERE t.position = r.position \
+                 AND holds_words(?{place}, t.public, t.personal))"
+            ));
+        }
         let from = if drives {
             terms.extend(attributed);
             "attribution a JOIN record r ON r.position = a.position"
@@ -165,18 +178,35 @@ impl Selection {
         Ok((found, oldest.filter(|_| looked >= u64::from(look))))
     }
 
-    pub fn count(&self, connection: &Connection) -> rusqlite::Result<u64> {
+    /// How many match, from the newest on. Counting ends with the first behind `most`, or
+    /// when the time is over.
+    pub fn count(&self, connection: &Connection, most: u64) -> Result<Total, StoreError> {
         let what = if self.repeats {
             "DISTINCT r.position"
         } else {
-            "*"
+            "1"
         };
-        let sql = format!("SELECT count({what}) {}", self.sql);
+        let limit = most.saturating_add(1).min(i64::MAX as u64);
+        let sql = format!("SELECT {what} {} LIMIT {limit}", self.sql);
         let mut statement = connection.prepare_cached(&sql)?;
-        let binds = rusqlite::params_from_iter(&self.binds);
-        statement
-            .query_row(binds, |row| row.get(0))
-            .map(i64::cast_unsigned)
+        let mut rows = statement.query(rusqlite::params_from_iter(&self.binds))?;
+        let mut total = Total::default();
+        loop {
+            match rows
+                .next()
+                .map(|row| row.is_some())
+                .map_err(StoreError::from)
+            {
+                Ok(true) if total.count == most => total.capped = true,
+                Ok(true) => total.count += 1,
+                Ok(false) => return Ok(total),
+                Err(StoreError::TooLong) => total.capped = true,
+                Err(error) => return Err(error),
+            }
+            if total.capped {
+                return Ok(total);
+            }
+        }
     }
 }
 

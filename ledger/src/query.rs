@@ -10,12 +10,14 @@ mod list;
 mod outcomes;
 mod proof;
 mod recount;
+mod search;
 mod series;
 mod touched;
 
 pub use crate::scope::{Orgs, Plot, Scope};
 use crate::store::{Kind, StoreError, for_each_state, kind};
 use rusqlite::{Connection, OpenFlags};
+use search::Clock;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,16 +27,19 @@ pub use gaps::GapRow;
 pub use inclusion::Inclusion;
 pub use latest::{Latest, Latests};
 pub use laws::LawFilter;
-pub use list::{Filter, Page};
+pub use list::{Filter, Page, Total};
 pub use outcomes::{Case, Cases};
 pub use proof::SaltedPart;
 pub use series::SeriesRow;
 pub use touched::Touch;
 
+pub use crate::words::Words;
+
 /// A read-only connection. Each call sees one state of the ledger; several calls see the
 /// same state inside [`Reader::snapshot`].
 pub struct Reader {
     connection: Connection,
+    clock: Clock,
 }
 
 impl Reader {
@@ -44,7 +49,7 @@ impl Reader {
     /// If it is not a ledger.
     pub fn open(path: &Path) -> Result<Reader, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.set_prepared_statement_cache_capacity(128);
         connection.execute_batch(
@@ -52,9 +57,13 @@ impl Reader {
              PRAGMA cache_size = -16384",
         )?;
         match kind(&connection)? {
-            Kind::Ours => Ok(Reader { connection }),
-            Kind::Empty => Err(StoreError::NotALedger),
+            Kind::Ours => {}
+            Kind::Empty => return Err(StoreError::NotALedger),
         }
+        search::add_functions(&connection)?;
+        let clock = Clock::default();
+        clock.watch(&mut connection)?;
+        Ok(Reader { connection, clock })
     }
 
     /// Run several reads on one state of the ledger.

@@ -200,8 +200,15 @@ pub(crate) const OUTCOME: Table = Table {
     ],
 };
 
+pub(crate) const WORDS: Table = Table {
+    name: "words",
+    columns: &["tile", "sieve"],
+    key: 1,
+    ddl: &["CREATE TABLE words (tile INTEGER PRIMARY KEY, sieve BLOB NOT NULL) STRICT"],
+};
+
 /// What can be rebuilt from the entries.
-pub(crate) const VIEW: [&Table; 7] = [
+pub(crate) const VIEW: [&Table; 8] = [
     &RECORD,
     &ATTRIBUTION,
     &SERIES,
@@ -209,6 +216,7 @@ pub(crate) const VIEW: [&Table; 7] = [
     &AMENDMENT,
     &LAW,
     &OUTCOME,
+    &WORDS,
 ];
 
 /// All statements of a new store.

@@ -15,6 +15,7 @@ use crate::place::Held;
 use crate::query::{self, Row};
 use crate::state::StateDigest;
 use crate::tree::Tree;
+use crate::words::Sieve;
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ pub struct Store {
     signer: Signer,
     random: Random,
     tree: Tree,
+    /// Words of the entries since the last full tile.
+    sieve: Sieve,
     meta: Hash,
     state: StateDigest,
     checkpoint: String,
@@ -94,6 +97,9 @@ pub enum StoreError {
     /// No space left; nothing of the batch is stored, and the store goes on working.
     #[error("no space is left for the store; free some, then try again")]
     Full,
+    /// It took longer than [`Reader::within`](crate::query::Reader::within) allows.
+    #[error("the question took too long; ask for less")]
+    TooLong,
     /// A public part without the entry's id.
     #[error("the public part of entry {0} of the batch is not a JSON object with its id")]
     Entry(usize),
@@ -120,6 +126,7 @@ impl From<rusqlite::Error> for StoreError {
             // The second is how a full disk shows when the WAL index has to grow.
             (ErrorCode::DiskFull, _) | (_, rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full,
             (ErrorCode::NotADatabase, _) => StoreError::NotALedger,
+            (ErrorCode::OperationInterrupted, _) => StoreError::TooLong,
             _ => StoreError::Sqlite(error),
         }
     }

@@ -2,8 +2,11 @@
 
 use crate::entry::Leaf;
 use crate::fold::{Folded, Series, SeriesKey, fold};
-use crate::schema::{self, AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, Table, VIEW};
+use crate::schema::{
+    self, AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, Table, VIEW, WORDS,
+};
 use crate::store::StoreError;
+use crate::words::{Sieve, TILE};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use std::collections::HashMap;
@@ -18,6 +21,8 @@ pub(crate) struct ViewWriter<'c> {
     /// Series touched since the last flush; true if the row is new. Writing each once
     /// per batch, and not once per denial, is what makes floods cheap.
     series: HashMap<SeriesKey, (Series, bool)>,
+    /// Words of the tile that is not full yet.
+    sieve: Sieve,
 }
 
 struct Inserts {
@@ -28,10 +33,12 @@ struct Inserts {
     amendment: String,
     law: String,
     outcome: String,
+    words: String,
 }
 
 impl<'c> ViewWriter<'c> {
-    pub fn new(connection: &'c Connection) -> ViewWriter<'c> {
+    /// `sieve`: words of the entries since the last full tile.
+    pub fn new(connection: &'c Connection, sieve: Sieve) -> ViewWriter<'c> {
         let inserts = Inserts {
             record: insert_sql(&RECORD),
             attribution: insert_sql(&ATTRIBUTION),
@@ -40,11 +47,13 @@ impl<'c> ViewWriter<'c> {
             amendment: insert_sql(&AMENDMENT),
             law: insert_sql(&LAW),
             outcome: insert_sql(&OUTCOME),
+            words: insert_sql(&WORDS),
         };
         ViewWriter {
             connection,
             inserts,
             series: HashMap::new(),
+            sieve,
         }
     }
 
@@ -79,6 +88,9 @@ impl<'c> ViewWriter<'c> {
             .flat_map(|outcome| outcome.rows(record))
         {
             self.insert(&self.inserts.outcome, &cells)?;
+        }
+        if let Some(full) = self.sieve.add(folded) {
+            self.insert(&self.inserts.words, &full.cells(record.position / TILE))?;
         }
         Ok(())
     }
@@ -130,8 +142,10 @@ impl<'c> ViewWriter<'c> {
         Ok(())
     }
 
-    pub fn finish(mut self) -> rusqlite::Result<()> {
-        self.flush()
+    /// Returns the words of the entries since the last full tile.
+    pub fn finish(mut self) -> rusqlite::Result<Sieve> {
+        self.flush()?;
+        Ok(self.sieve)
     }
 
     fn insert(&self, sql: &str, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
@@ -159,10 +173,32 @@ pub(crate) fn rebuild(connection: &Connection) -> Result<u64, StoreError> {
         connection.execute_batch(&format!("DROP TABLE IF EXISTS {}", table.name))?;
     }
     schema::create_view(connection)?;
-    let sql = "SELECT position, leaf, public, personal FROM entry ORDER BY position";
+    let mut view = ViewWriter::new(connection, Sieve::default());
+    let count = each_entry(connection, 0, |folded| view.add(folded))?;
+    view.finish()?;
+    Ok(count)
+}
+
+/// Words of the entries since the last full tile of a ledger of `size` entries.
+pub(crate) fn sieve(connection: &Connection, size: i64) -> Result<Sieve, StoreError> {
+    let mut sieve = Sieve::default();
+    each_entry(connection, size - size % TILE, |folded| {
+        sieve.add(folded);
+        Ok(())
+    })?;
+    Ok(sieve)
+}
+
+/// Folds the entries from a position on; returns how many there are.
+fn each_entry(
+    connection: &Connection,
+    from: i64,
+    mut each: impl FnMut(&Folded<'_>) -> rusqlite::Result<()>,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT position, leaf, public, personal FROM entry \
+               WHERE position >= ?1 ORDER BY position";
     let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query(())?;
-    let mut view = ViewWriter::new(connection);
+    let mut rows = statement.query([from])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let position: i64 = row.get(0)?;
@@ -176,9 +212,8 @@ pub(crate) fn rebuild(connection: &Connection) -> Result<u64, StoreError> {
             .get_ref(3)?
             .as_blob_or_null()
             .map_err(rusqlite::Error::from)?;
-        view.add(&fold(position, &leaf, public, personal))?;
+        each(&fold(position, &leaf, public, personal))?;
         count += 1;
     }
-    view.finish()?;
     Ok(count)
 }

@@ -8,15 +8,18 @@
 mod make;
 
 use docket_ledger::entry::{Class, NewEntry};
-use docket_ledger::query::{Filter, Orgs, Page, Plot, Reader, Row, Scope};
+use docket_ledger::query::{Filter, Orgs, Page, Plot, Reader, Row, Scope, Total, Words};
+use docket_ledger::store::StoreError;
 use make::{at, batch, denial, fill, micros, open, scope};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-const COUNT: i64 = 200;
+/// More than two tiles, so that words are looked for in sieves too.
+const COUNT: i64 = 600;
 
 struct Entry {
     position: u64,
@@ -84,6 +87,27 @@ impl Entry {
             && filter
                 .dry_run
                 .is_none_or(|dry| self.public["dryRun"] == dry)
+            && filter.text.as_ref().is_none_or(|words| {
+                words.as_str().split(' ').all(|word| {
+                    let texts = self.texts();
+                    texts.iter().any(|text| plain(text).contains(&plain(word)))
+                })
+            })
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        let (public, personal) = (&self.public, &self.personal);
+        let mut texts = vec![
+            &public["kind"],
+            &public["context"]["repository"],
+            &personal["name"],
+            &personal["actor"]["username"],
+            &personal["text"],
+        ];
+        for attribution in public["attributions"].as_array().unwrap() {
+            texts.extend([&attribution["policy"], &attribution["rule"]]);
+        }
+        texts.into_iter().filter_map(Value::as_str).collect()
     }
 }
 
@@ -183,8 +207,19 @@ fn filters() -> impl Strategy<Value = Filter> {
         one_of(&["object-1", "object-8"]),
         one_of(&["alice", "nobody"]),
     );
+    let text = one_of(&[
+        "Alice",
+        "object-3",
+        "require-pr-description",
+        "pipeline web",
+        "DESCRIPTION bob 31mno",
+        "pull",
+        "web-pipeline",
+    ]);
+    let text = text.prop_map(|text| text.map(|text| Words::parse(&text).unwrap()));
+    let personal = (personal, text);
     (namespace, time(), time(), attribution, public, personal).prop_map(
-        |(namespace, since, until, attribution, public, personal)| {
+        |(namespace, since, until, attribution, public, (personal, text))| {
             let (policy, rule, enforcer) = attribution;
             let (kind, repository, surface, verdict, operation, dry_run) = public;
             let (name, actor) = personal;
@@ -207,9 +242,18 @@ fn filters() -> impl Strategy<Value = Filter> {
                 verdict,
                 operation,
                 dry_run,
+                text,
             }
         },
     )
+}
+
+/// Words of a text, lower case, with a space around each.
+fn plain(text: &str) -> String {
+    let word = |c: char| if c.is_alphanumeric() { c } else { ' ' };
+    let spaced: String = text.to_lowercase().chars().map(word).collect();
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    format!(" {} ", words.join(" "))
 }
 
 fn positions(rows: &[Row]) -> Vec<u64> {
@@ -256,6 +300,10 @@ fn every_filter_gives_what_a_scan_would_in_order_and_in_pages() {
                     .eq(taken.map(|entry| entry.position))
             );
             prop_assert_eq!(reader.count(&filter).unwrap(), expected.len() as u64);
+            let most = u64::from(limit);
+            let total = reader.count_to(&filter, most).unwrap();
+            prop_assert_eq!(total.count, most.min(expected.len() as u64));
+            prop_assert_eq!(total.capped, expected.len() as u64 > most);
             let page = Page {
                 limit,
                 offset,
@@ -456,7 +504,7 @@ fn an_entry_out_of_scope_is_as_if_it_were_not_there() {
     assert!(reader.get(id, &scope(&[])).unwrap().is_none());
     assert!(
         reader
-            .get("gap-200", &scope(&["krate-org-acme"]))
+            .get("gap-600", &scope(&["krate-org-acme"]))
             .unwrap()
             .is_none()
     );
@@ -477,6 +525,28 @@ fn an_entry_out_of_scope_is_as_if_it_were_not_there() {
         ),
         (0, vec![])
     );
+}
+
+#[test]
+fn a_question_that_takes_too_long_is_ended_and_the_next_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    drop(fill(&path, COUNT));
+    let reader = Reader::open(&path).unwrap();
+    let filter = Filter {
+        text: Words::parse("description nothing"),
+        ..Filter::default()
+    };
+    let page = Page {
+        limit: 9,
+        ..Page::default()
+    };
+    let ended = reader.within(Duration::ZERO, |reader| reader.list(&filter, &page));
+    assert!(matches!(ended, Err(StoreError::TooLong)), "{ended:?}");
+    let counted = reader.within(Duration::ZERO, |reader| reader.count_to(&filter, 9));
+    assert!(counted.unwrap().capped);
+    assert_eq!(reader.list(&filter, &page).unwrap(), []);
+    assert_eq!(reader.count_to(&filter, 9).unwrap(), Total::default());
 }
 
 #[test]

@@ -271,7 +271,7 @@ fn rows_removed_added_or_swapped_in_any_table_are_found() {
         applied.borrow_mut()[table][kind] += 1;
         assert!(!check(&path).intact(), "{name}: {kind} {a} {b} {c}");
     };
-    deterministic(450)
+    deterministic(700)
         .run(&strategy, |case| {
             run(case);
             Ok(())
@@ -280,7 +280,7 @@ fn rows_removed_added_or_swapped_in_any_table_are_found() {
     for ((table, _), counts) in tables.iter().zip(&*applied.borrow()) {
         assert!(counts[0] > 0, "{table}: nothing removed: {counts:?}");
         assert!(counts[1] > 0, "{table}: nothing added: {counts:?}");
-        let few = table == "head" || table == "tile";
+        let few = ["head", "tile", "words"].contains(&table.as_str());
         assert!(counts[2] > 0 || few, "{table}: nothing swapped: {counts:?}");
     }
 }

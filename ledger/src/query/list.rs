@@ -5,6 +5,7 @@ use super::{Reader, Row, Scope};
 use crate::entry::Class;
 use crate::listing::Selection;
 use crate::store::StoreError;
+use crate::words::Words;
 
 /// What to list. Empty fields do not filter. All given must hold.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +43,8 @@ pub struct Filter {
     pub operation: Option<String>,
     /// Dry runs only, or none.
     pub dry_run: Option<bool>,
+    /// Full text.
+    pub text: Option<Words>,
     /// Only those of these positions; `None` does not filter.
     pub positions: Option<Vec<u64>>,
 }
@@ -55,6 +58,15 @@ pub struct Page {
     pub offset: u64,
     /// Continue after this (time, position).
     pub after: Option<(i64, u64)>,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// As many as were counted.
+    pub count: u64,
+    /// Counting ended before the last one.
+    pub capped: bool,
 }
 
 impl Reader {
@@ -88,12 +100,25 @@ impl Reader {
     /// # Errors
     /// If SQLite fails.
     pub fn count(&self, filter: &Filter) -> Result<u64, StoreError> {
+        Ok(self.count_to(filter, u64::MAX)?.count)
+    }
+
+    /// How many match; counting ends at `most`, or when [`Reader::within`] says so.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn count_to(&self, filter: &Filter, most: u64) -> Result<Total, StoreError> {
         self.snapshot(|_| {
-            let mut count = 0;
+            let mut total = Total::default();
             for selection in selections(filter) {
-                count += selection.count(&self.connection)?;
+                let more = selection.count(&self.connection, most - total.count)?;
+                total.count += more.count;
+                total.capped |= more.capped;
+                if total.capped {
+                    break;
+                }
             }
-            Ok(count)
+            Ok(total)
         })
     }
 

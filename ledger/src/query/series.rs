@@ -103,6 +103,7 @@ fn series_sql(filter: &Filter, piece: Piece<'_>, whole: bool, limit: u32) -> (St
         && filter.since.is_none()
         && filter.until.is_none()
         && filter.dry_run.is_none()
+        && filter.text.is_none()
         && [
             &filter.name,
             &filter.surface,

@@ -7,6 +7,7 @@ use crate::fold;
 use crate::state::Undo;
 use crate::tree::{Tree, leaf_hash};
 use crate::view::ViewWriter;
+use crate::words::Sieve;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -62,10 +63,12 @@ impl Store {
         let (positions, written) = done?;
         if let Some(Written {
             tree,
+            sieve,
             checkpoint,
             store_head,
         }) = written
         {
+            self.sieve = sieve;
             if tree.size() > self.tree.size() {
                 self.last_recorded_at = recorded_at;
             }
@@ -88,7 +91,7 @@ impl Store {
         } = self;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut tree = self.tree.clone();
-        let mut view = ViewWriter::new(connection);
+        let mut view = ViewWriter::new(connection, self.sieve.clone());
         let mut positions = Vec::with_capacity(batch.entries.len());
         for (index, entry) in batch.entries.iter().enumerate() {
             if fold::id(&entry.public).as_deref() != Some(&entry.id) {
@@ -140,7 +143,7 @@ impl Store {
             tiles?;
             positions.push(Ok(position));
         }
-        view.finish()?;
+        let sieve = view.finish()?;
         for (key, value) in &batch.state {
             undo.push(self.state.set(key, value.as_deref()));
             set_state(connection, key, value.as_deref())?;
@@ -185,6 +188,7 @@ impl Store {
             positions,
             Some(Written {
                 tree,
+                sieve,
                 checkpoint,
                 store_head,
             }),
@@ -195,6 +199,7 @@ impl Store {
 /// What a committed batch changes in memory.
 struct Written {
     tree: Tree,
+    sieve: Sieve,
     checkpoint: String,
     store_head: String,
 }

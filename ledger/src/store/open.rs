@@ -5,7 +5,7 @@ use crate::entry::Leaf;
 use crate::note::Signer;
 use crate::state::StateDigest;
 use crate::tree::{Tree, leaf_hash};
-use crate::{place, schema};
+use crate::{place, schema, view};
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
 use std::time::Duration;
@@ -51,6 +51,7 @@ impl Store {
             .check(&signer, meta, state.hash())
             .map_err(StoreError::Damaged)?;
         let last_recorded_at = check_last_rows(&connection, &tree)?;
+        let sieve = view::sieve(&connection, to_i64(tree.size()))?;
         let Head {
             checkpoint,
             store_head,
@@ -61,6 +62,7 @@ impl Store {
             signer,
             random,
             tree,
+            sieve,
             meta,
             state,
             checkpoint,

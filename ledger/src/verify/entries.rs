@@ -5,9 +5,10 @@ use super::{Report, VerifyError};
 use crate::entry::{Class, Leaf, NO_PART, Part, commitment};
 use crate::fold::{Folded, Gap, Series, SeriesKey, fold};
 use crate::note::Checkpoint;
-use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, VIEW};
+use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, VIEW, WORDS};
 use crate::store::to_i64;
 use crate::tree::{Tree, leaf_hash};
+use crate::words::{Sieve, TILE};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, params};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,7 @@ pub(super) fn check(
         series: HashMap::new(),
         gaps: BTreeMap::new(),
         gap_ids: HashMap::new(),
+        sieve: Sieve::default(),
     };
     pass.run(report)?;
     let counts = Class::ALL.into_iter().zip(pass.classes);
@@ -47,6 +49,8 @@ struct Pass<'c> {
     /// Position to gap and what closed it.
     gaps: BTreeMap<i64, (Gap<'static>, Option<i64>)>,
     gap_ids: HashMap<String, i64>,
+    /// Words of the entries since the last full tile.
+    sieve: Sieve,
 }
 
 impl Pass<'_> {
@@ -60,11 +64,8 @@ impl Pass<'_> {
             };
             statements.push(statement);
         }
-        let mut view = match &mut statements[..] {
-            [record, attribution, series, gap, amendment, law, outcome] => {
-                let open = View::open(record, attribution, series, gap, amendment, law, outcome);
-                report.read("view", open)?
-            }
+        let mut view = match report.read("view", View::open(&mut statements))? {
+            Some(Some(view)) => Some(view),
             _ => None,
         };
         self.check_known(report);
@@ -249,6 +250,10 @@ impl Pass<'_> {
         {
             view.outcome.expect(&cells, report)?;
         }
+        if let Some(full) = self.sieve.add(folded) {
+            let cells = full.cells(record.position / TILE);
+            view.words.expect(&cells, report)?;
+        }
         Ok(())
     }
 
@@ -269,6 +274,7 @@ impl Pass<'_> {
             &mut view.amendment,
             &mut view.law,
             &mut view.outcome,
+            &mut view.words,
         ] {
             cursor.finish(report)?;
         }
@@ -284,20 +290,26 @@ struct View<'s> {
     amendment: Cursor<'s>,
     law: Cursor<'s>,
     outcome: Cursor<'s>,
+    words: Cursor<'s>,
 }
 
 impl<'s> View<'s> {
-    /// In the order of [`VIEW`].
-    fn open(
-        record: &'s mut Statement<'_>,
-        attribution: &'s mut Statement<'_>,
-        series: &'s mut Statement<'_>,
-        gap: &'s mut Statement<'_>,
-        amendment: &'s mut Statement<'_>,
-        law: &'s mut Statement<'_>,
-        outcome: &'s mut Statement<'_>,
-    ) -> rusqlite::Result<View<'s>> {
-        Ok(View {
+    /// Statements in the order of [`VIEW`].
+    fn open(statements: &'s mut [Statement<'_>]) -> rusqlite::Result<Option<View<'s>>> {
+        let [
+            record,
+            attribution,
+            series,
+            gap,
+            amendment,
+            law,
+            outcome,
+            words,
+        ] = statements
+        else {
+            return Ok(None);
+        };
+        Ok(Some(View {
             record: Cursor::new(&RECORD, record)?,
             attribution: Cursor::new(&ATTRIBUTION, attribution)?,
             series: Cursor::new(&SERIES, series)?,
@@ -305,7 +317,8 @@ impl<'s> View<'s> {
             amendment: Cursor::new(&AMENDMENT, amendment)?,
             law: Cursor::new(&LAW, law)?,
             outcome: Cursor::new(&OUTCOME, outcome)?,
-        })
+            words: Cursor::new(&WORDS, words)?,
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use super::error::Refusal;
 use super::read::{Asked, CasesAsked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, LawFilter, Page, Scope};
+use docket_ledger::query::{Filter, LawFilter, Page, Scope, Words};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -19,7 +19,8 @@ const MOST: u32 = 200;
 /// Longest value of a parameter, in bytes.
 const LONGEST: usize = 512;
 
-const FILTERS: [&str; 14] = [
+const FILTERS: [&str; 15] = [
+    "q",
     "since",
     "until",
     "namespace",
@@ -235,11 +236,22 @@ impl Params {
             verdict,
             operation: self.one_of("operation", &OPERATIONS)?,
             dry_run,
+            text: self.words()?,
             scope: Scope::default(),
             namespace: None,
             positions: None,
         };
         Ok((filter, namespace))
+    }
+
+    fn words(&mut self) -> Result<Option<Words>, Refusal> {
+        let Some(text) = self.take("q") else {
+            return Ok(None);
+        };
+        match Words::parse(&text) {
+            Some(words) => Ok(Some(words)),
+            None => Err(wrong("q", "words, or phrases in double quotes")),
+        }
     }
 
     fn page(&mut self) -> Result<Page, Refusal> {

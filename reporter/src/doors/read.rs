@@ -15,13 +15,14 @@ use crate::objects::Objects;
 use crate::reports::Reports;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{
-    Cases, Filter, GapRow, Inclusion, Page, Reader, Row, SaltedPart, SeriesRow, Touch,
+    Cases, Filter, GapRow, Inclusion, Page, Reader, Row, SaltedPart, SeriesRow, Total, Touch,
 };
 pub use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::StoreError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Why a question has no answer.
@@ -43,6 +44,8 @@ pub struct Listing<T = Entry> {
     pub items: Vec<T>,
     /// How many there are in all, within scope and filter.
     pub total: u64,
+    /// There are more than that: counting ended there.
+    pub capped: bool,
     /// Whether older ones follow.
     pub more: bool,
 }
@@ -52,6 +55,7 @@ impl<T> Listing<T> {
         Listing {
             items: Vec::new(),
             total: 0,
+            capped: false,
             more: false,
         }
     }
@@ -143,6 +147,15 @@ impl Records {
     /// Denials that figures on outcomes are made of, the newest.
     pub const CASES: u32 = 10_000;
 
+    /// Most records that a total counts.
+    pub const COUNTED: u64 = 10_000;
+    /// The same of a search by words, which has to read them.
+    pub const FOUND: u64 = 1000;
+    /// Longest that a search may look for its page.
+    pub const SEARCH: Duration = Duration::from_secs(3);
+    /// Longest that a search may count what else there is.
+    pub const COUNTING: Duration = Duration::from_millis(500);
+
     /// Opens nothing yet.
     #[must_use]
     pub fn new(store: PathBuf, readers: usize, known: Known) -> Records {
@@ -170,13 +183,19 @@ impl Records {
         if scope.is_nothing() {
             return Ok(Listing::empty());
         }
+        let searched = filter.text.is_some();
         let question = move |reader: &Reader| {
-            let total = reader.count(&filter)?;
-            let rows = reader.list(&filter, &one_more(&page))?;
+            let rows = within(reader, searched, Self::SEARCH, |reader| {
+                reader.list(&filter, &one_more(&page))
+            })?;
+            let most = if searched { Self::FOUND } else { Self::COUNTED };
+            let total = within(reader, searched, Self::COUNTING, |reader| {
+                reader.count_to(&filter, most)
+            })?;
             listing(reader, rows, total, page.limit)
         };
         self.pool
-            .read(move |reader| reader.snapshot(question))
+            .ask(searched, move |reader| reader.snapshot(question))
             .await
     }
 
@@ -269,11 +288,16 @@ impl Records {
                 open_gaps: 0,
             });
         }
+        let searched = filter.text.is_some();
         let question = move |reader: &Reader| {
             let gaps = reader.gaps(true)?;
+            let (total, series) = within(reader, searched, Self::SEARCH, |reader| {
+                let series = reader.series(&filter, Self::SERIES)?;
+                Ok((reader.count(&filter)?, series))
+            })?;
             Ok(Summary {
-                total: reader.count(&filter)?,
-                series: reader.series(&filter, Self::SERIES)?,
+                total,
+                series,
                 open_gaps: gaps
                     .iter()
                     .filter(|gap| touches(gap, filter.since, filter.until))
@@ -281,7 +305,7 @@ impl Records {
             })
         };
         self.pool
-            .read(move |reader| reader.snapshot(question))
+            .ask(searched, move |reader| reader.snapshot(question))
             .await
     }
 
@@ -366,6 +390,7 @@ impl Records {
                 Ok(Listing {
                     items,
                     total,
+                    capped: false,
                     more: left > page.limit as usize,
                 })
             })
@@ -460,6 +485,20 @@ impl Records {
     }
 }
 
+/// Searches by words are ended after `limit`.
+fn within<T>(
+    reader: &Reader,
+    searched: bool,
+    limit: Duration,
+    reads: impl FnOnce(&Reader) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    if searched {
+        reader.within(limit, reads)
+    } else {
+        reads(reader)
+    }
+}
+
 /// The page and one row behind it, which tells whether more follow.
 fn one_more(page: &Page) -> Page {
     Page {
@@ -472,7 +511,7 @@ fn one_more(page: &Page) -> Page {
 fn listing(
     reader: &Reader,
     mut rows: Vec<Row>,
-    total: u64,
+    total: Total,
     limit: u32,
 ) -> Result<Listing, StoreError> {
     let wanted = limit as usize;
@@ -481,7 +520,8 @@ fn listing(
     let entries = rows.into_iter().map(|row| entry(reader, row));
     Ok(Listing {
         items: entries.collect::<Result<_, StoreError>>()?,
-        total,
+        total: total.count,
+        capped: total.capped,
         more,
     })
 }
@@ -546,6 +586,9 @@ struct Pool {
     // std: never held across an await, only to push and pop.
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
+    /// Half of the connections at most are for searches by words: others never wait for
+    /// all of them.
+    searches: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -554,7 +597,25 @@ impl Pool {
             store,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(readers)),
+            searches: Arc::new(Semaphore::new(readers.div_ceil(2))),
         }
+    }
+
+    async fn ask<T, F>(self: &Arc<Pool>, searched: bool, question: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    {
+        if !searched {
+            return self.read(question).await;
+        }
+        // It goes with the query, like the other one.
+        let permit = self.searches.clone().acquire_owned().await;
+        let question = move |reader: &Reader| {
+            let _permit = permit;
+            question(reader)
+        };
+        self.read(question).await
     }
 
     async fn read<T, F>(self: &Arc<Pool>, question: F) -> Result<T, ReadError>

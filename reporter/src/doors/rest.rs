@@ -13,7 +13,7 @@ use super::ask::Ask;
 use super::cursor::Cursor;
 use super::error::Refusal;
 use super::guard::guard;
-use super::read::{Listing, ReadError};
+use super::read::{Listing, ReadError, Records};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
@@ -21,6 +21,7 @@ use axum::routing::get;
 pub(super) use denials::is_id;
 use denials::{exhibit, list, one, org_list, org_one};
 use docket_ledger::query::Row;
+use docket_ledger::store::StoreError;
 use gaps::gaps;
 pub(super) use laws::{item as law_item, named as laws_of};
 use outcomes::outcomes;
@@ -67,6 +68,9 @@ struct Envelope<T> {
     org: Option<String>,
     items: Vec<T>,
     total: u64,
+    /// There are more than that: counting ended there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    total_capped: bool,
     limit: u32,
     offset: u64,
     has_more: bool,
@@ -97,6 +101,13 @@ fn next<T>(listing: &Listing<T>, row: impl Fn(&T) -> &Row) -> Option<String> {
 }
 
 pub(super) fn unread(error: ReadError) -> Refusal {
+    if let ReadError::Store(StoreError::TooLong) = error {
+        return Refusal::bad_request(format!(
+            "q: nothing less than {} s would do; narrow it by since, namespace, policy or \
+             another filter",
+            Records::SEARCH.as_secs()
+        ));
+    }
     Refusal::unavailable("the ledger could not be read; try again", &error)
 }
 

@@ -35,7 +35,8 @@ pub(super) struct Place {
 #[derive(Default)]
 struct Made {
     objects: Vec<Object>,
-    total: u64,
+    /// How many there are; `None` where counting ended before the last.
+    total: Option<u64>,
     /// The last record that was looked at, if more follow.
     next: Option<(i64, u64)>,
 }
@@ -50,7 +51,7 @@ impl Call {
             Some(name) => self.named(&scope, &asked, name, place.size).await?,
             None => self.page(&scope, &asked, &place).await?,
         };
-        let left = Some(page.total).filter(|_| asked.all);
+        let left = page.total.filter(|_| asked.all);
         let metadata = self.metadata(&place, page.objects.len(), page.next, left);
         let list = format!("{}List", self.target.resource.kind());
         Ok(self.listed(&list, &page.objects, metadata))
@@ -125,8 +126,13 @@ impl Call {
             };
             let records = &self.state.inner.records;
             let listing = records.list(scope, asked.filter.clone(), page).await;
-            let Listing { items, total, more } = listing.map_err(unread)?;
-            made.total = total;
+            let Listing {
+                items,
+                total,
+                capped,
+                more,
+            } = listing.map_err(unread)?;
+            made.total = (!capped).then_some(total);
             let mut items = items.into_iter().peekable();
             while let Some(entry) = items.next() {
                 let here = (entry.row.time, entry.row.position);

@@ -2,7 +2,7 @@
 
 use super::{Entry, Listing, ReadError, Records, Scope, entry, listing, one_more};
 use docket_ledger::entry::Class;
-use docket_ledger::query::{LawFilter, Page, Reader};
+use docket_ledger::query::{LawFilter, Page, Reader, Total};
 
 impl Records {
     /// One page of law entries, newest first. Those of a namespace are its readers' to
@@ -25,6 +25,10 @@ impl Records {
         }
         let question = move |reader: &Reader| {
             let (rows, total) = reader.laws(&filter, &one_more(&page))?;
+            let total = Total {
+                count: total,
+                capped: false,
+            };
             listing(reader, rows, total, page.limit)
         };
         self.pool

@@ -181,7 +181,12 @@ impl Records {
         }
         let more = rest.next().is_some();
         Ok(Violations {
-            page: Listing { items, total, more },
+            page: Listing {
+                items,
+                total,
+                capped: false,
+                more,
+            },
             next: last.filter(|_| more),
             denials_since,
             left_out: self.known.reports.read().left_out(),

@@ -110,6 +110,7 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
         org: org.map(str::to_owned),
         items,
         total: listing.total,
+        total_capped: listing.capped,
         limit,
         offset,
         has_more: listing.more,

@@ -36,6 +36,7 @@ pub(super) async fn gaps(state: Shared<State>, uri: Uri, headers: HeaderMap) -> 
         org: None,
         items,
         total: listing.total,
+        total_capped: listing.capped,
         limit,
         offset,
         has_more: listing.more,

@@ -72,6 +72,7 @@ pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) 
         org: None,
         items: items.collect(),
         total: listing.total,
+        total_capped: listing.capped,
         limit,
         offset,
         has_more: listing.more,

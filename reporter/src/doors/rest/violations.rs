@@ -80,6 +80,7 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
             org: org.map(str::to_owned),
             items,
             total: found.page.total,
+            total_capped: found.page.capped,
             limit,
             offset,
             has_more: found.page.more,

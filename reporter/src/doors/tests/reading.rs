@@ -1,8 +1,9 @@
 //! Lists, filters, pages, ids, summaries, gaps: as a caller who may read everything.
 
 use super::world::{Denial, World, gap, id};
+use crate::doors::read::Records;
 use docket_ledger::entry::Class;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Six denials, each different in what the filters ask for.
 fn court() -> World {
@@ -100,6 +101,14 @@ async fn each_filter_takes_what_it_names_and_nothing_else() {
         ),
         ("since=10000w&until=0s&actor=alice&kind=Job", &[2]),
         ("actor=nobody", &[]),
+        ("q=bob", &[1]),
+        ("q=PULLREQUEST+pr-1", &[]),
+        ("q=description+short", &[5, 4, 3, 2, 1, 0]),
+        ("q=%22too+short%22+has-secret", &[4]),
+        ("q=%22short+too%22", &[]),
+        ("q=no-latest+OR+*", &[]),
+        ("q=pr-2&kind=Job", &[2]),
+        ("q=pr-6&verdict=failedOpen", &[6]),
     ] {
         let answer = world
             .get("admin", &format!("/api/policy-denials?{filter}"))
@@ -110,6 +119,12 @@ async fn each_filter_takes_what_it_names_and_nothing_else() {
             .get("admin", &format!("/api/policy-denials/summary?{filter}"))
             .await;
         assert_eq!(summary.total(), expected.len() as u64, "summary, {filter}");
+        if filter.starts_with("q=") && !filter.contains("failedOpen") {
+            let series = &summary.json()["series"];
+            let counts = series.as_array().unwrap().iter();
+            let counted: u64 = counts.filter_map(|row| row["count"].as_u64()).sum();
+            assert_eq!(counted, expected.len() as u64, "series, {filter}");
+        }
     }
 }
 
@@ -118,7 +133,8 @@ async fn each_wrong_parameter_is_refused_by_name_with_what_is_allowed() {
     let world = court();
     for (query, named, allowed) in [
         ("colour=red", "colour", "since, until, namespace"),
-        ("policy=a&q=b", "q", "dryRun, limit, offset, cursor"),
+        ("policy=a&text=b", "text", "dryRun, limit, offset, cursor"),
+        ("q=%22+-*%22", "q", "words"),
         ("limit=0", "limit", "a number from 1 to 200"),
         ("limit=201", "limit", "a number from 1 to 200"),
         ("limit=ten", "limit", "a number from 1 to 200"),
@@ -177,6 +193,54 @@ async fn each_wrong_parameter_is_refused_by_name_with_what_is_allowed() {
             .refused(400, "bad_request")
             .contains("512 bytes")
     );
+}
+
+#[tokio::test]
+async fn a_total_is_counted_to_a_bound_and_says_so() {
+    let mut world = World::new();
+    let many = Records::FOUND as u32 + 5;
+    for n in 0..many {
+        let mut denial = Denial::new(n);
+        denial.time = "2026-10-05T12:00:00.000000Z".to_owned();
+        world.deny(&denial);
+    }
+    let found = world
+        .get("admin", "/api/policy-denials?q=description")
+        .await;
+    assert_eq!(found.json()["total"], Records::FOUND);
+    assert_eq!(found.json()["totalCapped"], true);
+    let all = world.get("admin", "/api/policy-denials").await;
+    assert_eq!(all.json()["total"], many);
+    assert_eq!(all.json()["totalCapped"], Value::Null);
+    // Behind the bound there are pages all the same.
+    let path = format!("/api/policy-denials?q=description&offset={}", many - 2);
+    let last = world.get("admin", &path).await;
+    assert_eq!(last.positions(), [1, 0]);
+    assert_eq!(last.json()["hasMore"], false);
+    let one = format!("/api/policy-denials?q=pr-{}", many / 2);
+    let one = world.get("admin", &one).await;
+    assert_eq!(one.positions(), [u64::from(many / 2)]);
+    assert_eq!(one.json()["totalCapped"], Value::Null);
+}
+
+#[tokio::test]
+async fn words_are_looked_for_within_the_scope_only() {
+    let mut world = World::new();
+    world.deny(&Denial::new(0));
+    world.deny(&Denial::new(1).namespace("krate-org-globex"));
+    world.cluster.grant("anna", "krate-org-globex");
+    for (path, expected) in [
+        ("/api/policy-denials?q=description", &[1][..]),
+        ("/api/policy-denials?q=pr-0", &[]),
+        ("/api/orgs/globex/policy-denials?q=description", &[1]),
+    ] {
+        let answer = world.get("anna", path).await;
+        assert_eq!(answer.positions(), expected, "{path}");
+        assert_eq!(answer.total(), expected.len() as u64, "{path}");
+        let summary = path.replace("policy-denials?", "policy-denials/summary?");
+        let summary = world.get("anna", &summary).await;
+        assert_eq!(summary.total(), expected.len() as u64, "{path}");
+    }
 }
 
 #[tokio::test]
