@@ -1,6 +1,7 @@
 //! What can be set from outside, parsed once into types that cannot be wrong.
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
+use http::uri::Authority;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub struct Args {
     /// The reporter's listener.
     #[command(flatten)]
     pub exhibits: ExhibitArgs,
+    /// The door of those who read with kubectl.
+    #[command(flatten)]
+    pub api: ApiArgs,
     /// Who swears, and with what.
     #[command(flatten)]
     pub oath: OathArgs,
@@ -139,6 +143,65 @@ pub struct ExhibitArgs {
     pub redact_name: Vec<String>,
 }
 
+/// The aggregated API `docket.a5c.ai/v1`: kube-apiserver's front proxy calls here for those
+/// who read denials with kubectl; the reporter answers.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Aggregated API (all but names and numbers, or none)")]
+pub struct ApiArgs {
+    /// Where kube-apiserver sends the requests for docket.a5c.ai: HTTPS with its front
+    /// proxy's certificate.
+    #[arg(long, value_name = "ADDR", requires_all = [
+        "api_tls_cert", "api_tls_key", "api_front_proxy_ca", "api_reporter",
+        "api_reporter_ca", "api_reporter_cert", "api_reporter_key",
+    ])]
+    pub api_listen: Option<SocketAddr>,
+
+    /// Server certificate chain, PEM; signed by the caBundle of the APIService.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_tls_cert: Option<PathBuf>,
+
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_tls_key: Option<PathBuf>,
+
+    /// CA of the front proxy, PEM: what kube-apiserver has as --requestheader-client-ca-file.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_front_proxy_ca: Option<PathBuf>,
+
+    /// Common name of the front proxy's certificate, of all that its CA has signed: one of
+    /// kube-apiserver's --requestheader-allowed-names. May be repeated.
+    #[arg(long, value_name = "NAME", default_value = "front-proxy-client")]
+    pub api_front_proxy_name: Vec<String>,
+
+    /// Where the reporter listens for us (its --api-listen).
+    #[arg(long, value_name = "URL", requires = "api_listen", value_parser = https)]
+    pub api_reporter: Option<Authority>,
+
+    /// CA of the reporter's certificate there, PEM.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_reporter_ca: Option<PathBuf>,
+
+    /// Our certificate for the reporter, PEM; it believes this common name alone.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_reporter_cert: Option<PathBuf>,
+
+    /// Its private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "api_listen")]
+    pub api_reporter_key: Option<PathBuf>,
+
+    /// Open connections at most; over HTTP/2 one carries up to 1,000 requests.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one)]
+    pub api_max_connections: usize,
+
+    /// Open watches at most; one user may have an eighth of them. Above it: 429.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = at_least_one)]
+    pub api_max_watches: usize,
+
+    /// Other requests under way at most; one user may have an eighth, or 16. Above it: 429.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    pub api_max_calls: usize,
+}
+
 /// What a testimony is bound to.
 #[derive(ClapArgs, Debug)]
 #[command(next_help_heading = "Testimony")]
@@ -231,6 +294,16 @@ fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "write a size such as 64MiB".to_owned())
 }
 
+/// `https://HOST[:PORT]`: the paths are those that the API server sends.
+fn https(text: &str) -> Result<Authority, String> {
+    let url = text.parse::<http::Uri>().ok();
+    url.filter(|url| url.scheme_str() == Some("https"))
+        .filter(|url| url.query().is_none() && matches!(url.path(), "" | "/"))
+        .and_then(|url| url.authority().cloned())
+        .filter(|authority| !authority.as_str().contains('@'))
+        .ok_or_else(|| "write https://HOST:PORT and nothing behind it".to_owned())
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n > 0 => Ok(n),
@@ -258,6 +331,22 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert!(duration("-5s").is_err());
         assert!(at_least_one("0").is_err());
+    }
+
+    #[test]
+    fn the_reporter_is_named_by_host_and_port_alone() {
+        assert_eq!(https("https://reporter:8446").unwrap(), "reporter:8446");
+        assert_eq!(https("https://[::1]:1/").unwrap(), "[::1]:1");
+        for wrong in [
+            "reporter:8446",
+            "http://reporter:8446",
+            "https://reporter/apis",
+            "https://reporter/?a=b",
+            "https://ann:word@reporter",
+            "",
+        ] {
+            assert!(https(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Connections {
     pub evicted: AtomicU64,
     /// Connections refused because everyone was busy.
     pub refused: AtomicU64,
+    /// Connections that ended in the TLS handshake.
+    pub unshaken: AtomicU64,
 }
 
 /// What is known of one connection.
@@ -62,6 +64,7 @@ impl Connections {
             alive: watch::Sender::new(0),
             evicted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            unshaken: AtomicU64::new(0),
         })
     }
 

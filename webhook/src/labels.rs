@@ -2,8 +2,6 @@
 
 use crate::body::Short;
 use docket_record::review::ReviewError;
-use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
-use std::fmt::{self, Write};
 
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -21,13 +19,17 @@ macro_rules! labels {
             }
         }
 
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> fmt::Result {
-                encoder.write_str(self.name())
+        impl ::prometheus_client::encoding::EncodeLabelValue for $name {
+            fn encode(
+                &self,
+                encoder: &mut ::prometheus_client::encoding::LabelValueEncoder,
+            ) -> ::std::fmt::Result {
+                ::std::fmt::Write::write_str(encoder, self.name())
             }
         }
     };
 }
+pub(crate) use labels;
 
 labels! {
     /// The parts that are counted apart.
@@ -36,6 +38,10 @@ labels! {
         Admission = "admission",
         /// The listener for the reporter.
         Exhibits = "exhibits",
+        /// The listener for readers, through kube-apiserver's front proxy.
+        Api = "api",
+        /// Our calls to the reporter.
+        Reporter = "reporter",
         /// The plain listener.
         Admin = "admin",
         /// The directory of MAC keys.

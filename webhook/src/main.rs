@@ -10,17 +10,20 @@
 //!                      allowed       └─▶ collections   last object of a deletecollection
 //! ```
 //!
-//! `tls` and `keys` follow their files, `handout` and `admin` are the other two
-//! listeners, `run` starts and drains all of it.
+//! `tls` and `keys` follow their files, `handout` and `admin` are two other listeners, `api`
+//! is the door of those who read with kubectl, on threads of its own; `run` starts and
+//! drains all of it.
 
 mod admin;
 mod answer;
+mod api;
 mod args;
 mod asked;
 mod body;
 mod collections;
 mod connections;
 mod exhibits;
+mod files;
 mod handout;
 mod keys;
 mod labels;

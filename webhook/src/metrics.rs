@@ -1,6 +1,7 @@
 //! What the witness counts. Every series exists from the start, so that a rate over it is
 //! right from the first event on; the hot path holds its counters and looks nothing up.
 
+use crate::api::Counts;
 use crate::connections::Connections;
 use crate::labels::{Cause, Hook, Operation, Outcome, Part, ReloadResult};
 use crate::witness::Witness;
@@ -87,6 +88,9 @@ pub struct Metrics {
     connections: Family<PartLabels, Gauge>,
     connections_evicted: Family<PartLabels, Counter>,
     connections_refused: Family<PartLabels, Counter>,
+    handshakes_refused: Family<PartLabels, Counter>,
+    /// Of the aggregated API's door.
+    pub api: Counts,
 }
 
 impl Metrics {
@@ -185,6 +189,13 @@ impl Metrics {
             "Connections closed at once because the house was full of busy ones",
             connections_refused.clone(),
         );
+        let handshakes_refused = Family::default();
+        registry.register(
+            "handshakes_refused",
+            "Connections that ended in the TLS handshake: no certificate, or not the right one",
+            handshakes_refused.clone(),
+        );
+        let api = Counts::new(&mut registry);
         let mut held = Vec::new();
         for hook in Hook::ALL.iter().copied() {
             for operation in Operation::ALL.iter().copied() {
@@ -217,6 +228,8 @@ impl Metrics {
             connections,
             connections_evicted,
             connections_refused,
+            handshakes_refused,
+            api,
         }
     }
 
@@ -263,6 +276,7 @@ impl Metrics {
             };
             stored(&self.connections_evicted, connections.evicted.load(Relaxed));
             stored(&self.connections_refused, connections.refused.load(Relaxed));
+            stored(&self.handshakes_refused, connections.unshaken.load(Relaxed));
         }
         let mut page = String::new();
         // Writing into memory has no way to fail.

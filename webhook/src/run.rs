@@ -1,27 +1,29 @@
 //! Start, serve, drain.
 
-use crate::args::{AdmissionArgs, Args, ExhibitArgs};
+use crate::api::{Api, Asked, OpenApi, ReporterFiles, Seats, Setting};
+use crate::args::{AdmissionArgs, ApiArgs, Args, ExhibitArgs};
 use crate::keys::KeyDirectory;
 use crate::labels::Part;
 use crate::reload::{Look, follow};
 use crate::serve::{Door, Limits, Open};
-use crate::tls::{Tls, TlsFiles};
+use crate::tls::{ClientFiles, Files, ServerFiles, Tls};
 use crate::witness::Witness;
-use crate::{admin, answer, handout};
+use crate::{admin, answer, files, handout};
 use anyhow::Context as _;
 use docket_record::examine::Config;
 use docket_record::redact::Rules;
 use docket_record::testimony::{Keys, Process};
 use jiff::{SignedDuration, Timestamp};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Connections that the reporter, or the kubelet and Prometheus, may hold.
-const FEW: usize = 64;
-/// Open files besides connections.
-const OTHER_FILES: usize = 32;
+pub const FEW: usize = 64;
+/// Bytes of an answer that wait for a slow reader: reviews have short ones, and watches
+/// are many.
+const UNREAD: usize = 400 << 10;
+const UNREAD_WATCH: usize = 64 << 10;
 /// How long those may take to end at the end.
 const SOON: Duration = Duration::from_secs(2);
 /// How often what is remembered of collections is swept.
@@ -41,6 +43,7 @@ struct Bound {
     witness: Arc<Witness>,
     admission: Door,
     exhibits: Option<Door>,
+    api: Option<Api>,
     admin: Door,
     looks: Vec<Look>,
     reload_interval: Duration,
@@ -52,6 +55,7 @@ impl Bound {
         let Args {
             admission,
             exhibits,
+            api,
             oath,
             krate,
             log: _,
@@ -94,17 +98,20 @@ impl Bound {
         let mut looks: Vec<Look> = vec![Arc::new(move || keys.look(&keyed))];
 
         let (drain_delay, few) = (admission.drain_delay, few(&admission));
+        let share = files::afford(admission.max_connections, api_files(&api));
         let admission = {
             let limits = Limits {
-                connections: affordable(admission.max_connections),
+                connections: share.admission,
                 idle: admission.idle_timeout,
                 head: admission.header_timeout,
                 drain: admission.drain_timeout,
+                unread: UNREAD,
             };
-            let files = TlsFiles {
+            let files = ServerFiles {
                 cert: admission.tls_cert,
                 key: admission.tls_key,
                 client_ca: admission.client_ca,
+                client_names: Vec::new(),
             };
             if files.client_ca.is_none() {
                 tracing::warn!(
@@ -131,10 +138,11 @@ impl Bound {
             } => {
                 let rules = Rules::new(redact, redact_name)
                     .context("cannot use --redact or --redact-name")?;
-                let files = TlsFiles {
+                let files = ServerFiles {
                     cert,
                     key,
                     client_ca: Some(ca),
+                    client_names: Vec::new(),
                 };
                 let tls = Arc::new(Tls::load(Part::Exhibits, files, reload)?);
                 looks.push(look(&tls));
@@ -146,11 +154,19 @@ impl Bound {
             }
             _ => None,
         };
+        let api = match setting(api, few, share.api, &witness, &mut looks)? {
+            Some(setting) => Some(Api::bind(setting).await?),
+            None => None,
+        };
         let mut counted = vec![(Part::Admission, admission.connections())];
         counted.extend(
             exhibits
                 .as_ref()
                 .map(|door| (Part::Exhibits, door.connections())),
+        );
+        counted.extend(
+            api.as_ref()
+                .map(|api| (Part::Api, api.door().connections())),
         );
         let router = admin::router(Arc::clone(&witness), counted);
         let admin = Door::bind(Part::Admin, admin_listen, None, router, few)
@@ -160,6 +176,7 @@ impl Bound {
             witness,
             admission,
             exhibits,
+            api,
             admin,
             looks,
             reload_interval,
@@ -171,11 +188,16 @@ impl Bound {
         let mut term = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
         let mut int = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
         let exhibits_address = self.exhibits.as_ref().map(Door::address).transpose()?;
+        let api_address = self.api.as_ref().map(|api| api.door().address());
+        let or_off = |address: Option<std::net::SocketAddr>| {
+            address.map_or_else(|| "off".to_owned(), |address| address.to_string())
+        };
         tracing::info!(
             instance = %self.witness.process.instance,
             started = self.witness.process.started,
             admission = %self.admission.address()?,
-            exhibits = %exhibits_address.map_or_else(|| "off".to_owned(), |a| a.to_string()),
+            exhibits = %or_off(exhibits_address),
+            api = %or_off(api_address.transpose()?),
             admin = %self.admin.address()?,
             "witness listening"
         );
@@ -183,12 +205,14 @@ impl Bound {
         let sweeping = tokio::spawn(sweep(Arc::clone(&self.witness)));
         let mut admission = self.admission.open();
         let mut exhibits = self.exhibits.map(Door::open);
+        let mut api = self.api.map(Api::open);
         let mut admin = self.admin.open();
 
         tokio::select! {
             () = either(&mut term, &mut int) => {}
             () = admission.ended() => anyhow::bail!("the admission listener ended by itself"),
-            () = ended(&mut exhibits) => anyhow::bail!("the exhibit listener ended by itself"),
+            () = ended(exhibits.as_mut()) => anyhow::bail!("the exhibit listener ended by itself"),
+            () = ended(api.as_mut().map(|api| &mut api.open)) => anyhow::bail!("the API's listener ended by itself"),
             () = admin.ended() => anyhow::bail!("the admin listener ended by itself"),
             _ = following => anyhow::bail!("certificates and keys are no longer followed"),
             _ = sweeping => anyhow::bail!("collections are no longer swept"),
@@ -198,24 +222,38 @@ impl Bound {
             tracing::warn!("second signal: ending at once");
             std::process::exit(1);
         });
-        drain(&self.witness, self.drain_delay, admission, exhibits, admin).await;
+        let doors = Doors {
+            admission,
+            exhibits,
+            api,
+            admin,
+        };
+        drain(&self.witness, self.drain_delay, doors).await;
         Ok(())
     }
 }
 
-/// First say "not ready", then stop listening, then let calls end. The other listeners
-/// stay to the last: the last number is only known when the last call has ended.
-async fn drain(
-    witness: &Witness,
-    delay: Duration,
+struct Doors {
     admission: Open,
     exhibits: Option<Open>,
+    api: Option<OpenApi>,
     admin: Open,
-) {
+}
+
+/// First say "not ready", then stop listening, then let calls end. The other listeners
+/// stay to the last: the last number is only known when the last call has ended. Readers
+/// go beside them: they find another replica.
+async fn drain(witness: &Witness, delay: Duration, doors: Doors) {
     witness.drain();
     tracing::info!(delay = ?delay, "witness draining: not ready, still answering");
     tokio::time::sleep(delay).await;
-    let whole = admission.drain().await;
+    let readers = async {
+        match doors.api {
+            Some(api) => api.drain().await,
+            None => true,
+        }
+    };
+    let (whole, _) = tokio::join!(doors.admission.drain(), readers);
     tracing::info!(
         instance = %witness.process.instance,
         started = witness.process.started,
@@ -223,10 +261,10 @@ async fn drain(
         cut_off = !whole,
         "witness drained"
     );
-    if let Some(exhibits) = exhibits {
+    if let Some(exhibits) = doors.exhibits {
         exhibits.drain().await;
     }
-    admin.drain().await;
+    doors.admin.drain().await;
 }
 
 async fn sweep(witness: Arc<Witness>) {
@@ -237,7 +275,7 @@ async fn sweep(witness: Arc<Witness>) {
     }
 }
 
-async fn ended(open: &mut Option<Open>) {
+async fn ended(open: Option<&mut Open>) {
     match open {
         Some(open) => open.ended().await,
         None => std::future::pending().await,
@@ -257,36 +295,82 @@ fn few(admission: &AdmissionArgs) -> Limits {
         idle: admission.idle_timeout,
         head: admission.header_timeout,
         drain: SOON,
+        unread: UNREAD,
     }
 }
 
-/// As many connections as asked for, or as the system has file descriptors for: beyond
-/// that nobody could be accepted, and nobody be made to go.
-fn affordable(connections: usize) -> usize {
-    let wanted = (connections + 2 * FEW + OTHER_FILES) as u64;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!("cannot raise the limit of open files: {error}");
-        }
-    }
-    let short = match getrlimit(Resource::Nofile).current {
-        Some(current) => wanted.saturating_sub(current),
+/// Open files that readers may need: each forwarded request has a connection of its own to
+/// the reporter.
+fn api_files(api: &ApiArgs) -> usize {
+    match api.api_listen {
+        Some(_) => api.api_max_connections + api.api_max_watches + api.api_max_calls,
         None => 0,
-    };
-    let affordable = connections
-        .saturating_sub(usize::try_from(short).unwrap_or(usize::MAX))
-        .max(1);
-    if affordable < connections {
-        tracing::warn!(
-            "only {affordable} of --max-connections {connections}: raise the limit of open files"
-        );
     }
-    affordable
 }
 
-fn look(tls: &Arc<Tls>) -> Look {
+/// The aggregated API's door, if there is to be one; `share` of the files that it asked for
+/// are there.
+fn setting(
+    args: ApiArgs,
+    few: Limits,
+    share: f64,
+    witness: &Arc<Witness>,
+    looks: &mut Vec<Look>,
+) -> anyhow::Result<Option<Setting>> {
+    let ApiArgs {
+        api_listen: Some(listen),
+        api_tls_cert: Some(cert),
+        api_tls_key: Some(key),
+        api_front_proxy_ca: Some(front_proxy_ca),
+        api_front_proxy_name: client_names,
+        api_reporter: Some(authority),
+        api_reporter_ca: Some(reporter_ca),
+        api_reporter_cert: Some(reporter_cert),
+        api_reporter_key: Some(reporter_key),
+        api_max_connections,
+        api_max_watches,
+        api_max_calls,
+    } = args
+    else {
+        return Ok(None);
+    };
+    let reload = &witness.metrics.reload;
+    let files = ServerFiles {
+        cert,
+        key,
+        client_ca: Some(front_proxy_ca),
+        client_names,
+    };
+    let tls = Arc::new(Tls::load(Part::Api, files, reload.clone())?);
+    looks.push(look(&tls));
+    let files = ReporterFiles(ClientFiles {
+        ca: reporter_ca,
+        cert: reporter_cert,
+        key: reporter_key,
+    });
+    let reporter = Arc::new(Tls::load(Part::Reporter, files, reload.clone())?);
+    looks.push(look(&reporter));
+    let counts = witness.metrics.api.clone();
+    Ok(Some(Setting {
+        listen,
+        tls,
+        limits: Limits {
+            connections: files::part(api_max_connections, share),
+            unread: UNREAD_WATCH,
+            ..few
+        },
+        authority,
+        reporter,
+        watches: Seats::new(
+            files::part(api_max_watches, share),
+            counts.open(Asked::Watch),
+        ),
+        calls: Seats::new(files::part(api_max_calls, share), counts.open(Asked::Read)),
+        counts,
+    }))
+}
+
+fn look<F: Files>(tls: &Arc<Tls<F>>) -> Look {
     let tls = Arc::clone(tls);
     Arc::new(move || tls.look())
 }

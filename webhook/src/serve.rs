@@ -3,20 +3,23 @@
 //! Bound, then running, then drained. Every connection has a task of its own that ends
 //! with it and with nothing else.
 
-use crate::connections::{Connection, Connections, Place};
+use crate::connections::{Connection, Connections, InFlight, Place};
 use crate::labels::Part;
 use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +35,11 @@ const H2_STREAM_WINDOW: u32 = 1 << 20;
 const H2_CONNECTION_WINDOW: u32 = 4 << 20;
 /// Reviews at once on one HTTP/2 connection.
 const H2_STREAMS: u32 = 1_000;
+/// A user's groups and extras come as headers, hundreds of them.
+const H2_HEADERS: u32 = 256 << 10;
+/// A caller that is gone without a word is found out by these: its answers may last.
+const H2_PING: Duration = Duration::from_secs(30);
+const H2_PONG: Duration = Duration::from_secs(20);
 /// How long an evicted or idle connection may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// After an accept error (most often: no more file descriptors) others need a moment to end.
@@ -48,6 +56,8 @@ pub struct Limits {
     pub head: Duration,
     /// Requests under way when draining begins.
     pub drain: Duration,
+    /// Bytes of one answer that wait in memory for whoever reads it (HTTP/2).
+    pub unread: usize,
 }
 
 /// A listener that is bound and not yet serving: all that can be wrong has been found.
@@ -145,6 +155,7 @@ impl Door {
             tokio::spawn(serve(
                 stream,
                 tls,
+                Arc::clone(&self.connections),
                 self.router.clone(),
                 place,
                 self.limits,
@@ -178,6 +189,7 @@ impl Open {
 async fn serve(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
+    connections: Arc<Connections>,
     router: Router,
     place: Place,
     limits: Limits,
@@ -198,6 +210,7 @@ async fn serve(
         shaken = timeout(limits.head, tls.accept(stream)) => match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
+                connections.unshaken.fetch_add(1, Relaxed);
                 tracing::debug!("TLS handshake refused: {error}");
                 return;
             }
@@ -229,9 +242,11 @@ async fn speak<I>(
         let under_way = connection.begin();
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
-            let answer = answer.await;
-            drop(under_way);
-            answer
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| UnderWay {
+                body,
+                _request: under_way,
+            }))
         }
     });
     if h2 {
@@ -240,7 +255,11 @@ async fn speak<I>(
             .timer(TokioTimer::new())
             .initial_stream_window_size(H2_STREAM_WINDOW)
             .initial_connection_window_size(H2_CONNECTION_WINDOW)
-            .max_concurrent_streams(H2_STREAMS);
+            .max_concurrent_streams(H2_STREAMS)
+            .max_header_list_size(H2_HEADERS)
+            .max_send_buf_size(limits.unread)
+            .keep_alive_interval(H2_PING)
+            .keep_alive_timeout(H2_PONG);
         drive(
             builder.serve_connection(io, service),
             &place,
@@ -282,6 +301,32 @@ where
     connection.as_mut().graceful_shutdown();
     if timeout(grace, connection).await.is_err() {
         tracing::debug!("connection cut off");
+    }
+}
+
+/// An answer whose request is under way until its last byte: a watch is not idle.
+struct UnderWay {
+    body: Body,
+    _request: InFlight,
+}
+
+impl hyper::body::Body for UnderWay {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

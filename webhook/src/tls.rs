@@ -6,26 +6,32 @@
 //! cannot slip past a new client CA. What does not hold together is refused and the old
 //! configuration serves on. Open connections keep what they were opened with.
 
+mod client;
+mod server;
+
+pub use client::ClientFiles;
+pub use server::ServerFiles;
+
 use crate::labels::{Part, ReloadResult};
 use crate::metrics::Reload;
 use arc_swap::ArcSwap;
 use rustls::RootCertStore;
-use rustls::ServerConfig;
-use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The files of one listener.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// Certificate chain.
-    pub cert: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
-    /// CA of the callers; with it a client certificate is required.
-    pub client_ca: Option<PathBuf>,
+/// Files that together make one configuration.
+pub trait Files: Send + Sync + 'static {
+    /// What is made of them.
+    type Made: Send + Sync;
+
+    /// Which they are, always in the same order.
+    fn paths(&self) -> Vec<&Path>;
+
+    /// The configuration from their contents, and when its certificate ends, in seconds
+    /// since the epoch.
+    fn make(&self, contents: &[Vec<u8>]) -> Result<(Self::Made, i64), TlsError>;
 }
 
 /// Why a set of files cannot serve.
@@ -48,7 +54,7 @@ pub enum TlsError {
         expected: &'static str,
     },
     /// Parts that do not fit each other.
-    #[error("certificate {cert} and key {key} do not make a server: replace both together")]
+    #[error("certificate {cert} and key {key} do not belong together: replace both together")]
     Pair {
         /// Certificate file.
         cert: PathBuf,
@@ -58,8 +64,8 @@ pub enum TlsError {
         source: rustls::Error,
     },
     /// A CA that cannot verify anyone.
-    #[error("client CA {path} cannot verify certificates: give CA certificates in PEM")]
-    ClientCa {
+    #[error("CA {path} cannot verify certificates: give CA certificates in PEM")]
+    Ca {
         /// Which.
         path: PathBuf,
         /// What rustls said.
@@ -67,10 +73,10 @@ pub enum TlsError {
     },
 }
 
-/// One listener's TLS, as it stands now.
-pub struct Tls {
-    files: TlsFiles,
-    current: ArcSwap<ServerConfig>,
+/// The TLS of a listener, or of our calls, as it stands now.
+pub struct Tls<F: Files = ServerFiles> {
+    files: F,
+    current: ArcSwap<F::Made>,
     /// What the current configuration was made of, and what was refused last: each
     /// refused content is logged and counted once, not at every look.
     seen: std::sync::Mutex<Seen>,
@@ -79,27 +85,20 @@ pub struct Tls {
 }
 
 struct Seen {
-    serving: Contents,
-    refused: Option<Contents>,
+    serving: Vec<Vec<u8>>,
+    refused: Option<Vec<Vec<u8>>>,
     unreadable: bool,
 }
 
-#[derive(PartialEq)]
-struct Contents {
-    cert: Vec<u8>,
-    key: Vec<u8>,
-    client_ca: Option<Vec<u8>>,
-}
-
-impl Tls {
+impl<F: Files> Tls<F> {
     /// Reads the files once; an error here ends the start.
-    pub fn load(door: Part, files: TlsFiles, reload: Reload) -> Result<Self, TlsError> {
-        let contents = Contents::read(&files)?;
-        let (config, expiry) = configure(&files, &contents)?;
+    pub fn load(door: Part, files: F, reload: Reload) -> Result<Self, TlsError> {
+        let contents = read(&files)?;
+        let (made, expiry) = files.make(&contents)?;
         reload.expiry(door, expiry);
         Ok(Self {
             files,
-            current: ArcSwap::new(config),
+            current: ArcSwap::from_pointee(made),
             seen: std::sync::Mutex::new(Seen {
                 serving: contents,
                 refused: None,
@@ -111,14 +110,14 @@ impl Tls {
     }
 
     /// The configuration for the next connection.
-    pub fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<F::Made> {
         self.current.load_full()
     }
 
     /// Looks at the files and takes over what has changed.
     pub fn look(&self) {
         let mut seen = crate::witness::lock(&self.seen);
-        let contents = match Contents::read(&self.files) {
+        let contents = match read(&self.files) {
             Ok(contents) => contents,
             Err(error) => {
                 if !std::mem::replace(&mut seen.unreadable, true) {
@@ -135,9 +134,9 @@ impl Tls {
         if seen.refused.as_ref() == Some(&contents) {
             return;
         }
-        match configure(&self.files, &contents) {
-            Ok((config, expiry)) => {
-                self.current.store(config);
+        match self.files.make(&contents) {
+            Ok((made, expiry)) => {
+                self.current.store(Arc::new(made));
                 seen.serving = contents;
                 seen.refused = None;
                 self.reload.expiry(self.door, expiry);
@@ -161,65 +160,46 @@ impl Tls {
     }
 }
 
-impl Contents {
-    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::Read {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        Ok(Self {
-            cert: read(&files.cert)?,
-            key: read(&files.key)?,
-            client_ca: files.client_ca.as_deref().map(read).transpose()?,
+fn read(files: &impl Files) -> Result<Vec<Vec<u8>>, TlsError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| TlsError::Read {
+            path: path.to_owned(),
+            source,
         })
-    }
+    };
+    files.paths().into_iter().map(read).collect()
 }
 
-/// A configuration and when its certificate ends, in seconds since the epoch.
-fn configure(files: &TlsFiles, contents: &Contents) -> Result<(Arc<ServerConfig>, i64), TlsError> {
-    let chain = certificates(&files.cert, &contents.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|_| TlsError::Pem {
-        path: files.key.clone(),
+fn key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| TlsError::Pem {
+        path: path.to_owned(),
         expected: "a private key",
-    })?;
+    })
+}
+
+/// A chain, and when its leaf ends, in seconds since the epoch.
+fn chain(path: &Path, pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, i64), TlsError> {
+    let chain = certificates(path, pem)?;
     let expiry = chain
         .first()
         .and_then(|leaf| x509_parser::parse_x509_certificate(leaf).ok())
         .map(|(_, leaf)| leaf.validity().not_after.timestamp())
         .ok_or_else(|| TlsError::Pem {
-            path: files.cert.clone(),
+            path: path.to_owned(),
             expected: "an X.509 certificate",
         })?;
+    Ok((chain, expiry))
+}
 
-    let builder = ServerConfig::builder();
-    let builder = match (&files.client_ca, &contents.client_ca) {
-        (Some(path), Some(pem)) => {
-            let refuse = |source: Box<dyn std::error::Error + Send + Sync>| TlsError::ClientCa {
-                path: path.clone(),
-                source,
-            };
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path, pem)? {
-                roots.add(certificate).map_err(|e| refuse(e.into()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-                .build()
-                .map_err(|e| refuse(e.into()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-        _ => builder.with_no_client_auth(),
-    };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|source| TlsError::Pair {
-            cert: files.cert.clone(),
-            key: files.key.clone(),
-            source,
+fn roots(path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, pem)? {
+        roots.add(certificate).map_err(|e| TlsError::Ca {
+            path: path.to_owned(),
+            source: e.into(),
         })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((Arc::new(config), expiry))
+    }
+    Ok(roots)
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

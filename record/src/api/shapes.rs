@@ -1,6 +1,5 @@
 //! Shapes of the kinds other than denials, and of what several kinds hold.
 
-use super::schema::reference;
 use serde_json::{Value, json};
 
 fn text(about: &str) -> Value {
@@ -192,18 +191,4 @@ fn proof() -> Value {
         "parts": kept("Salts and bytes of the parts that the leaf commits to, base64, as far as the reader may see them."),
         "withheld": texts("Parts that are there and not the reader's to see."),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_as_it_is_says_so_to_kubernetes() {
-        assert_eq!(
-            law()["text"]["x-kubernetes-preserve-unknown-fields"],
-            json!(true)
-        );
-        assert!(reference("Law")["$ref"].as_str().unwrap().ends_with(".Law"));
-    }
 }

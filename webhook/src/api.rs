@@ -1,0 +1,243 @@
+//! The webhook's side of the aggregated API `docket.a5c.ai/v1`.
+//!
+//! kube-apiserver sends every request for the group here. What must stand while the
+//! reporter is down is answered from memory (`documents`: discovery, OpenAPI, health): an
+//! API that does not tell what it holds keeps every namespace of the cluster from being
+//! deleted. All else is forwarded to the reporter (`forward`), who decides what the caller
+//! sees; who that is, is said by headers, so that nobody but the API server's front proxy
+//! gets through the handshake.
+//!
+//! Readers must never cost a writer anything: this door has threads of its own, of lower
+//! priority than those that answer reviews, its own connections, and seats for watches and
+//! for calls (`seats`).
+
+mod client;
+mod counts;
+mod documents;
+mod forward;
+mod seats;
+mod status;
+mod stream;
+
+pub use client::ReporterFiles;
+pub use counts::{Asked, Counts};
+pub use seats::Seats;
+
+use crate::serve::{Door, Limits, Open};
+use crate::tls::Tls;
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use counts::Cause;
+use docket_record::api::PREFIX;
+use documents::Documents;
+use forward::Forward;
+use http::Method;
+use http::uri::Authority;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// Threads of the door: one copies what thousands of watches get, the other answers
+/// meanwhile.
+const THREADS: usize = 2;
+/// Added to their nice value: reviews go first where processors are short.
+const NICENESS: i32 = 10;
+
+/// How long what is not a watch may take, from its head to the end of its answer. The
+/// reporter gives itself 10 s to begin, the API server all of it 60 s.
+const CALL: Duration = Duration::from_secs(30);
+/// How long the reporter may take to begin an answer.
+const BEGIN: Duration = Duration::from_secs(15);
+
+/// Where the reporter is, and what readers may cost.
+pub struct Setting {
+    /// Where the API server calls.
+    pub listen: SocketAddr,
+    /// Our certificate, and the front proxy's authority.
+    pub tls: Arc<Tls>,
+    /// Connections.
+    pub limits: Limits,
+    /// Where the reporter listens for us.
+    pub authority: Authority,
+    /// The client, with our certificate for it.
+    pub reporter: Arc<Tls<ReporterFiles>>,
+    /// Watches at one time.
+    pub watches: Arc<Seats>,
+    /// Other requests at one time.
+    pub calls: Arc<Seats>,
+    /// What is counted.
+    pub counts: Counts,
+}
+
+/// The door with its threads, bound and not yet serving.
+pub struct Api {
+    runtime: Runtime,
+    door: Door,
+    ending: watch::Sender<bool>,
+}
+
+/// The door while it serves.
+#[must_use = "a door that is not drained drops its callers"]
+pub struct OpenApi {
+    runtime: Runtime,
+    /// The accept loop.
+    pub open: Open,
+    ending: watch::Sender<bool>,
+}
+
+struct Answerer {
+    documents: Documents,
+    forward: Forward,
+    counts: Counts,
+}
+
+impl Api {
+    /// Starts the threads and binds.
+    pub async fn bind(setting: Setting) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("api")
+            .on_thread_start(yield_to_reviews)
+            .enable_all()
+            .build()
+            .context("cannot start the threads of the API")?;
+        let (ending, ended) = watch::channel(false);
+        let address = setting.listen;
+        let answerer = Answerer {
+            documents: Documents::new(),
+            counts: setting.counts.clone(),
+            forward: Forward::new(
+                setting.authority,
+                setting.reporter,
+                setting.watches,
+                setting.calls,
+                setting.counts,
+                ended,
+            ),
+        };
+        let router = Router::new()
+            .fallback(answer)
+            .with_state(Arc::new(answerer));
+        let part = crate::labels::Part::Api;
+        let bound = Door::bind(part, address, Some(setting.tls), router, setting.limits);
+        // The listener belongs to the threads that accept on it.
+        let door = runtime
+            .spawn(bound)
+            .await
+            .context("the API's threads ended")?
+            .with_context(|| format!("cannot listen on --api-listen {address}"))?;
+        Ok(Self {
+            runtime,
+            door,
+            ending,
+        })
+    }
+
+    /// The door itself.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Begins to serve.
+    pub fn open(self) -> OpenApi {
+        let threads = self.runtime.enter();
+        let open = self.door.open();
+        drop(threads);
+        OpenApi {
+            runtime: self.runtime,
+            open,
+            ending: self.ending,
+        }
+    }
+}
+
+impl OpenApi {
+    /// Ends the watches between two events, lets calls end, and closes. False: some did not
+    /// end in time and were cut off.
+    pub async fn drain(self) -> bool {
+        self.ending.send_replace(true);
+        let whole = self.runtime.spawn(self.open.drain()).await;
+        self.runtime.shutdown_background();
+        whole.unwrap_or(false)
+    }
+}
+
+/// Every thread has a nice value of its own on Linux.
+fn yield_to_reviews() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!("a thread of the API has the priority of all others: {error}");
+    }
+}
+
+impl Answerer {
+    fn refused(&self, cause: Cause) -> (Asked, Response) {
+        self.counts.refused(cause);
+        (Asked::Other, status::of(cause))
+    }
+}
+
+async fn answer(State(api): State<Arc<Answerer>>, request: Request) -> Response {
+    let path = request.uri().path();
+    // The API server leaves out what it does not need, a slash at the end included.
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    let below = trimmed
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_prefix('/'));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let (asked, answer) = match below {
+        None => match api.documents.get(trimmed) {
+            Some(document) if reads => (document.asked, document.answer(request.headers())),
+            Some(document) => (document.asked, status::method_not_allowed()),
+            None => (Asked::Other, status::not_found(path)),
+        },
+        // Everything here is to read: a write needs no reporter to be refused.
+        Some(_) if *request.method() != Method::GET => api.refused(Cause::Method),
+        Some(below) if !is_plain(below) => api.refused(Cause::Path),
+        Some(_) => api.forward.call(request).await,
+    };
+    api.counts.answered(asked, answer.status());
+    answer
+}
+
+/// Names of this API are letters, digits, dashes and dots. Anything else might be read as
+/// another path by the reporter than the one that the API server has allowed.
+fn is_plain(below: &str) -> bool {
+    below.split('/').all(|segment| {
+        let plain = segment
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':'));
+        plain && !matches!(segment, "" | "." | "..")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn only_paths_with_one_reading_are_forwarded() {
+        for good in [
+            "denials",
+            "namespaces/krate-org-acme/denials/abc234",
+            "namespaces/a/repositories/Web_2.0/denials",
+        ] {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in [
+            "",
+            "namespaces//denials",
+            "namespaces/a/../b/denials",
+            "namespaces/a/./denials",
+            "namespaces/a%2fb/denials",
+            "namespaces/a/denials/%2e%2e",
+            "namespaces/a\\b/denials",
+            "denials;x=1",
+        ] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+}
