@@ -2,10 +2,13 @@
 
 use crate::options::Options;
 use crate::plane::ControlPlane;
+use crate::run::eventually;
 use crate::{files, manifests, paths, process};
 use anyhow::{Context as _, Result};
+use http::Method;
 use serde_json::{Value, json};
 use std::process::Command;
+use std::time::Duration;
 
 /// The cluster's name in every record of a plane.
 pub const CLUSTER: &str = "plane";
@@ -18,6 +21,9 @@ pub const AUDIT_FILE_SOURCE: &str = "kube-apiserver-log";
 /// The account that the shipped RBAC is written for.
 const REPORTER_ACCOUNT: &str = "system:serviceaccount:docket-system:docket-reporter";
 
+/// The API server looks at an APIService again every few seconds; a loaded machine is slow.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
 /// Keys and certificates that the two processes need.
 pub(crate) fn prepare(plane: &ControlPlane) -> Result<()> {
     let dir = plane.run_dir();
@@ -27,6 +33,7 @@ pub(crate) fn prepare(plane: &ControlPlane) -> Result<()> {
         docket.server(name)?;
     }
     docket.client("exhibits-client", "docket-reporter", None)?;
+    docket.client("api-client", "docket-webhook", None)?;
     let identity = plane
         .authority()
         .client("reporter-client", REPORTER_ACCOUNT, None)?;
@@ -58,6 +65,23 @@ pub(crate) fn webhook(plane: &ControlPlane, options: &Options) -> Command {
         .arg(pki.join("docket-webhook.key"))
         .arg("--exhibits-client-ca")
         .arg(plane.docket_authority().certificate())
+        .args(["--api-listen", &loopback(ports.webhook_api)])
+        .arg("--api-tls-cert")
+        .arg(pki.join("docket-webhook.crt"))
+        .arg("--api-tls-key")
+        .arg(pki.join("docket-webhook.key"))
+        .arg("--api-front-proxy-ca")
+        .arg(plane.front_proxy_authority().certificate())
+        .args([
+            "--api-reporter",
+            &format!("https://127.0.0.1:{}", ports.reporter_api),
+        ])
+        .arg("--api-reporter-ca")
+        .arg(plane.docket_authority().certificate())
+        .arg("--api-reporter-cert")
+        .arg(pki.join("api-client.crt"))
+        .arg("--api-reporter-key")
+        .arg(pki.join("api-client.key"))
         .args(["--admin-listen", &loopback(ports.webhook_admin)])
         .arg("--mac-keys")
         .arg(dir.join("mac-keys"))
@@ -144,4 +168,38 @@ pub fn registration(port: u16, authority_pem: &str) -> Result<Vec<Value>> {
         }
     }
     Ok(objects)
+}
+
+/// `deploy/apiservice.yaml` with the port of a process on loopback, and the Service that it
+/// names: one that only gives another name, since there is no network of Services here.
+pub fn api_service(port: u16, authority_pem: &str) -> Result<Vec<Value>> {
+    let bundle = data_encoding::BASE64.encode(authority_pem.as_bytes());
+    let mut objects = manifests::read(&paths::repository().join("deploy/apiservice.yaml"))?;
+    let api = objects.first_mut().context("no APIService")?;
+    api["spec"]["caBundle"] = bundle.into();
+    let named = &mut api["spec"]["service"];
+    named["port"] = port.into();
+    let service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": named["name"], "namespace": named["namespace"]},
+        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]},
+    });
+    objects.insert(0, service);
+    Ok(objects)
+}
+
+/// Waits until the API server has found the aggregated API.
+pub async fn api_available(plane: &ControlPlane) -> Result<()> {
+    let path = "/apis/apiregistration.k8s.io/v1/apiservices/v1.docket.a5c.ai";
+    eventually("docket.a5c.ai is served", READY_WITHIN, || async {
+        let found = plane.admin(Method::GET, path).send().await?.accepted()?;
+        let conditions = found.body["status"]["conditions"].as_array();
+        let available = conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == "Available" && condition["status"] == "True");
+        Ok(available.then_some(()))
+    })
+    .await
 }

@@ -20,6 +20,7 @@ pub mod docket;
 pub mod files;
 pub mod krate;
 pub mod kube_double;
+mod kubectl;
 pub mod kyverno;
 pub mod manifests;
 pub mod options;
@@ -36,6 +37,7 @@ pub mod users;
 
 pub use call::{Call, Reply};
 pub use denials::Filter;
+pub use kubectl::Said;
 pub use options::{AuditWebhook, Options, Part};
 pub use plane::ControlPlane;
 pub use progress::Progress;

@@ -57,7 +57,13 @@ impl Authority {
 
     /// A server certificate for loopback.
     pub fn server(&self, name: &str) -> Result<Identity> {
-        let names = ["localhost", "127.0.0.1", "kubernetes.default.svc"].map(str::to_owned);
+        let names = [
+            "localhost",
+            "127.0.0.1",
+            "kubernetes.default.svc",
+            "docket-webhook.docket-system.svc",
+        ]
+        .map(str::to_owned);
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, name);
         self.sign(name, params, ExtendedKeyUsagePurpose::ServerAuth)

@@ -115,6 +115,11 @@ impl ControlPlane {
         tokio::try_join!(self.start_part_timed(Part::ApiServer, progress), witness)?;
         // The reporter is refused its lists without its role.
         self.apply_all(&apiserver::shipped_rbac()?).await?;
+        if self.options.has(Part::Webhook) {
+            let pem = self.authorities.docket.pem();
+            let port = self.ports.webhook_api;
+            self.apply_all(&docket::api_service(port, &pem)?).await?;
+        }
         let controllers = async {
             if self.options.has(Part::ControllerManager) {
                 self.start_part_timed(Part::ControllerManager, progress)
@@ -127,6 +132,9 @@ impl ControlPlane {
             self.bring_up_kyverno(progress),
             self.bring_up_krate(progress)
         )?;
+        if self.options.has(Part::Webhook) {
+            docket::api_available(self).await?;
+        }
         progress.done("everything", started, &self.url);
         Ok(())
     }
@@ -267,6 +275,12 @@ impl ControlPlane {
             .get(name)
             .cloned()
             .unwrap_or_else(|| self.run.join("bin").join(name))
+    }
+
+    /// The front proxy's authority: signs the API server's certificate for the aggregated
+    /// API, and nothing else.
+    pub fn front_proxy_authority(&self) -> &Authority {
+        &self.authorities.front_proxy
     }
 
     fn logs(&self) -> String {

@@ -108,12 +108,16 @@ pub struct Ports {
     pub webhook: u16,
     /// The witness's exhibits.
     pub exhibits: u16,
+    /// The witness's door for the aggregated API.
+    pub webhook_api: u16,
     /// The witness's health and metrics (plain HTTP).
     pub webhook_admin: u16,
     /// The reporter's `/audit`.
     pub audit: u16,
     /// The reporter's REST door.
     pub rest: u16,
+    /// The reporter's side of the aggregated API.
+    pub reporter_api: u16,
     /// The reporter's health and metrics (plain HTTP).
     pub reporter_admin: u16,
 }
@@ -122,7 +126,7 @@ impl Ports {
     /// Free ports, all held at once so that no two are equal.
     pub fn free() -> Result<Self> {
         let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port");
-        let held = (0..10).map(|_| bind()).collect::<Result<Vec<_>>>()?;
+        let held = (0..12).map(|_| bind()).collect::<Result<Vec<_>>>()?;
         let mut free = Vec::new();
         for listener in &held {
             free.push(listener.local_addr().context("read a port")?.port());
@@ -135,9 +139,11 @@ impl Ports {
             reports_metrics: next()?,
             webhook: next()?,
             exhibits: next()?,
+            webhook_api: next()?,
             webhook_admin: next()?,
             audit: next()?,
             rest: next()?,
+            reporter_api: next()?,
             reporter_admin: next()?,
         })
     }

@@ -3,6 +3,7 @@
 //!
 //! Run with `cargo test -p docket-tests --features cluster --test cluster`, or `make test`.
 
+mod aggregated;
 mod attribution;
 mod common;
 mod control_plane;
