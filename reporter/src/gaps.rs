@@ -31,6 +31,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them, for metrics that must exist before they count.
+    pub const ALL: [Cause; 8] = [
+        Cause::NumbersMissing,
+        Cause::QuarantinedItem,
+        Cause::QuarantinedBatch,
+        Cause::FileCut,
+        Cause::FileGone,
+        Cause::FileUnreadable,
+        Cause::EventsMissing,
+        Cause::LawWatchAway,
+    ];
+
     /// As in entries and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -15,6 +15,7 @@ mod import;
 mod law;
 pub mod outcome;
 
+pub use crate::metrics::denials::NewDenial;
 pub use excepted::Sighting;
 pub(crate) use excepted::by_report;
 
@@ -90,6 +91,9 @@ pub struct Told {
     pub deniers: BTreeMap<&'static str, u64>,
     /// Outcomes made, and open denials that had to be `forgotten`.
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// Denials that are new, imports left out, each with its place among the entries of
+    /// the transaction.
+    pub denials: Vec<(usize, NewDenial)>,
     /// New entries.
     pub appended: u64,
     /// Of these, records of events, for each arrival in order.
@@ -374,6 +378,8 @@ impl Intake {
         }
         let appended = store.append(&batch, now)?;
         self.deniers.placed(&appended.positions);
+        let is_new = |place: usize| appended.positions.get(place).is_some_and(Result::is_ok);
+        told.denials.retain(|(place, _)| is_new(*place));
         let new = |places: &[Result<u64, u64>]| places.iter().flatten().count() as u64;
         told.appended = new(&appended.positions);
         told.records = records
@@ -491,6 +497,10 @@ impl Intake {
                     let place = batch.entries.len();
                     self.deniers
                         .denial(&record.public, &record.personal, place, now);
+                    if how == import::How::Live && !record.public.verdict.is_pass() {
+                        let new = NewDenial::of(&record.public, finding.time);
+                        told.denials.push((place, new));
+                    }
                     batch.entries.push(entry(record));
                 }
             }

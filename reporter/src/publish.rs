@@ -56,6 +56,28 @@ const PAUSE: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(5);
 const PER_ROUND: usize = 25;
 
+/// What can become of a denial, or of its Event: the metric's labels.
+pub(crate) const OUTCOMES: [&str; 18] = [
+    "created",
+    "exists",
+    "counted",
+    "patched",
+    "heldBack",
+    "sharedNamespace",
+    "own",
+    "dryRun",
+    "clusterScoped",
+    "unknown",
+    "stale",
+    "unreadable",
+    "gone",
+    "namespaceGone",
+    "refused",
+    "failed",
+    "retried",
+    "forgotten",
+];
+
 /// The publisher.
 pub struct Publisher {
     /// Of the cluster that the denials are from.
@@ -226,9 +248,9 @@ impl Desk {
         }
         self.again(gone).await?;
         self.book.expire(Timestamp::now().as_microsecond());
-        self.publisher
-            .metrics
-            .published_many("forgotten", std::mem::take(&mut self.book.forgotten));
+        let forgotten = std::mem::take(&mut self.book.forgotten);
+        let published = &self.publisher.metrics.cluster.published;
+        published.add("forgotten", forgotten);
         self.keep(false).await;
         Ok(())
     }

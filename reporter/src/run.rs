@@ -15,6 +15,7 @@ mod tasks;
 use crate::args::Arguments;
 use crate::doors;
 use crate::health::Health;
+use crate::measure;
 use crate::metrics::Metrics;
 use crate::reports::Reports;
 use crate::sources::file::Shared;
@@ -52,6 +53,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         verifier_key,
         objects,
     } = place::ledger(&arguments, &place, &metrics, store_part)?;
+    let measuring = measure::run(place.store.clone(), metrics.clone());
+    tasks.spawn("measuring", measuring);
     let court = court::court(&arguments, &place, &metrics, keys_part, &mut tasks)?;
     let witnesses = court.witnesses.clone();
     let known = doors::Known {

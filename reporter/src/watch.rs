@@ -318,6 +318,7 @@ impl Watch {
             .unwrap_or(Timestamp::MIN);
         let book = self.table.book(held, self.synced);
         self.metrics
+            .cluster
             .policies
             .set(i64::try_from(book.now().policies.len()).unwrap_or(i64::MAX));
         self.laws.publish(book);
@@ -366,7 +367,7 @@ fn read(resource: &ApiResource, mut object: DynamicObject, metrics: &Metrics) ->
         Object::read(&object)
     });
     if read.is_none() {
-        metrics.bad_policies.inc();
+        metrics.cluster.bad_policies.inc();
         tracing::warn!(
             kind = resource.kind,
             name,

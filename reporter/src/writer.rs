@@ -100,7 +100,8 @@ impl Writer {
         let (messages, queue) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
         health.ready();
-        metrics.store_ready.set(1);
+        metrics.ledger.store_ready.set(1);
+        metrics.ledger.size(store.size());
         let mut thread = Thread {
             open,
             waits,
@@ -246,6 +247,7 @@ impl Thread {
         let (store, intake) = self.store()?;
         let committed = intake.commit(store, arrivals, Timestamp::now());
         self.metrics
+            .ledger
             .commit_seconds
             .observe(began.elapsed().as_secs_f64());
         self.settle(committed)
@@ -257,7 +259,7 @@ impl Thread {
         };
         let ticked = intake.tick(store, Timestamp::now());
         let missing = intake.missing();
-        self.metrics.missing(missing);
+        self.metrics.ledger.missing(missing);
         // What did not work now is due again at the next tick.
         let _ = self.settle(ticked);
     }
@@ -265,7 +267,7 @@ impl Thread {
     fn settle(&mut self, done: Result<Told, StoreError>) -> Result<Told, Unavailable> {
         match done {
             Ok(told) => {
-                self.metrics.told(&told);
+                self.metrics.told(&told, Timestamp::now());
                 if let Some(size) = told.size {
                     self.size.send_replace(size);
                 }
@@ -285,8 +287,8 @@ impl Thread {
             source,
             "the ledger took nothing and is opened again: {error}"
         );
-        self.metrics.commit_failures.inc();
-        self.metrics.store_ready.set(0);
+        self.metrics.ledger.commit_failures.inc();
+        self.metrics.ledger.store_ready.set(0);
         self.health.not_ready(format!("{error}: {source}"));
         if let Some((_, intake)) = self.held.take() {
             self.hearsay = intake.into_hearsay();
@@ -318,7 +320,7 @@ impl Thread {
                 Ok(held) => {
                     tracing::info!(size = held.0.size(), "the ledger is open again");
                     self.health.ready();
-                    self.metrics.store_ready.set(1);
+                    self.metrics.ledger.store_ready.set(1);
                     self.size.send_replace(held.0.size());
                     self.hearsay.clear();
                     self.held = Some(held);

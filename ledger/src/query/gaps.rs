@@ -3,6 +3,7 @@
 use super::entry::{ROW, row};
 use super::{Reader, Row};
 use crate::store::StoreError;
+use std::collections::BTreeMap;
 
 /// A span in which the record may be incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,20 @@ pub struct GapRow {
 }
 
 impl Reader {
+    /// How many gaps nothing has closed, by cause.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn open_gaps(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let sql = "SELECT cause, count(*) FROM gap WHERE closed_by IS NULL GROUP BY cause";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let causes = statement.query_map((), |row| {
+            let count: i64 = row.get(1)?;
+            Ok((row.get(0)?, count.cast_unsigned()))
+        })?;
+        Ok(causes.collect::<Result<_, _>>()?)
+    }
+
     /// All gaps, newest first; `open` takes only those that nothing has closed.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ pub struct Import {
 
 impl Import {
     pub(crate) fn new(court: Arc<Court>, writer: Writer, metrics: Metrics) -> Import {
+        metrics.sources.source(SOURCE);
         Import {
             court,
             writer,
@@ -133,6 +134,12 @@ async fn take(
     match import.writer.commit_counting(arrival).await {
         Ok(new) => {
             import.metrics.batch(SOURCE, "committed");
+            import.metrics.sources.imported("new", new);
+            let broken = report.broken.len() as u64;
+            import.metrics.sources.imported("broken", broken);
+            for (&what, &count) in &report.events {
+                import.metrics.sources.imported(what, count);
+            }
             Ok(Answer { report, new })
         }
         Err(error) => {

@@ -75,7 +75,13 @@ async fn serve(door: Shared<Arc<Door>>, request: Request) -> Response {
 
 impl Door {
     async fn answer(&self, request: Request) -> Result<Response, Failure> {
-        let caller = identity::caller(&request, &self.clients)?;
+        let caller = identity::caller(&request, &self.clients).inspect_err(|failure| {
+            let cause = match failure.is_forbidden() {
+                true => "untrusted",
+                false => "unreadable",
+            };
+            self.state.inner.metrics.refused_identity(cause);
+        })?;
         let target = Target::parse(request.uri().path())?;
         if request.method() != Method::GET {
             return Err(Failure::read_only());

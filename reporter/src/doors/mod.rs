@@ -37,6 +37,7 @@ pub use import::Import;
 pub use item::{Item, Shown};
 pub use read::Known;
 
+use crate::metrics::Metrics;
 use auth::Gate;
 use docket_record::examine::Config;
 use read::Records;
@@ -87,6 +88,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Where imported events go; `None`: nothing is taken.
     pub import: Option<Import>,
+    /// Counters.
+    pub metrics: Metrics,
 }
 
 impl Settings {
@@ -108,6 +111,7 @@ impl Settings {
             time_limit: Duration::from_secs(10),
             patience: Patience::default(),
             import: None,
+            metrics: Metrics::new().0,
         }
     }
 }
@@ -131,6 +135,7 @@ struct Inner {
     reauthorise: Duration,
     time_limit: Duration,
     import: Option<Import>,
+    metrics: Metrics,
 }
 
 impl State {
@@ -160,6 +165,7 @@ impl State {
                 streams: Arc::new(tokio::sync::Semaphore::new(settings.streams)),
                 time_limit: settings.time_limit,
                 import: settings.import,
+                metrics: settings.metrics,
             }),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::STALE;
 use super::series::Series;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Step};
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -42,6 +42,11 @@ pub(super) async fn create(client: &Client, metrics: &Metrics, event: &Event) ->
             Err(error) => not_created(namespace, &error, &mut tries),
         };
         metrics.published(outcome);
+        if outcome == "created"
+            && let Some(time) = &event.event_time
+        {
+            metrics.lag(Step::Published, time.0, Timestamp::now());
+        }
         if outcome != "retried" {
             return matches!(outcome, "created" | "exists");
         }

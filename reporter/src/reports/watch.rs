@@ -248,7 +248,7 @@ impl Watch {
             }
             // What it says now is not known: what it said before is no longer true.
             None => {
-                self.metrics.bad_reports.inc();
+                self.metrics.cluster.bad_reports.inc();
                 self.reports.write().delete(&key);
             }
         }
@@ -290,7 +290,7 @@ impl Watch {
             let (reports, results) = table.count();
             (reports, results, table.left_out())
         };
-        self.metrics.reports(reports, results, left_out);
+        self.metrics.cluster.reports(reports, results, left_out);
         if self.ready || !self.discovered {
             return;
         }

@@ -55,6 +55,9 @@ pub(super) async fn audit(
         };
         (Some(reloading(files, tasks)?), names)
     };
+    for source in names.known() {
+        metrics.sources.source(source);
+    }
     let bound = Bound::bind("audit", at, tls).await?;
     let router = webhook::router(court, writer.clone(), names, metrics.clone());
     tasks.serve(

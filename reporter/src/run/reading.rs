@@ -75,6 +75,7 @@ pub(super) async fn reading(
         org_namespace_prefix: names.org_namespace_prefix.clone(),
         platform_namespace: names.platform_namespace.clone(),
         known,
+        metrics: metrics.clone(),
         ..doors::Settings::new(place.store.clone(), callers, verifier_key)
     };
     let state = doors::State::new(settings);

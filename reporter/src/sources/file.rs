@@ -102,6 +102,7 @@ impl Tail {
         part: Part,
         catching_up: Arc<AtomicBool>,
     ) -> anyhow::Result<Tail> {
+        shared.metrics.sources.source(name);
         let place = shared.writer.state(&key(name)).await?;
         let place = place.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(Tail {

@@ -16,7 +16,7 @@ pub mod webhook;
 use crate::gaps::{Cause, Gap};
 use crate::intake::Arrival;
 use crate::law::Laws;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Step};
 use crate::witness::Witnesses;
 use arc_swap::ArcSwap;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
@@ -69,7 +69,18 @@ impl Court {
                 ));
             }
         }
+        self.received(&arrival, now);
         arrival
+    }
+
+    /// How late its denials are.
+    fn received(&self, arrival: &Arrival, now: Timestamp) {
+        for finding in &arrival.findings {
+            if matches!(&finding.outcome, Outcome::Record(record) if !record.public.verdict.is_pass())
+            {
+                self.metrics.lag(Step::Received, finding.time, now);
+            }
+        }
     }
 
     /// One line of an audit log.

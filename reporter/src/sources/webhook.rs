@@ -54,6 +54,15 @@ pub enum Names {
 }
 
 impl Names {
+    /// Sources that are known before they deliver.
+    pub fn known(&self) -> Vec<&str> {
+        match self {
+            Names::Any => Vec::new(),
+            Names::These(names) => names.values().map(String::as_str).collect(),
+            Names::Insecure(name) => vec![name],
+        }
+    }
+
     fn source(&self, peer: &Peer) -> Option<String> {
         match self {
             Names::Any => peer.0.clone().filter(|name| !name.is_empty()),

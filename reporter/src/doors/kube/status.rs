@@ -101,6 +101,11 @@ impl Failure {
         }
     }
 
+    /// True where it is not for this client.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.code == StatusCode::FORBIDDEN
+    }
+
     /// True where the client holds a version that it must forget.
     pub(super) fn is_expired(&self) -> bool {
         self.code == StatusCode::GONE

@@ -11,6 +11,7 @@ use super::status::Failure;
 use super::{Call, unread};
 use crate::doors::ask::Verb;
 use crate::doors::follow::{Change, End, Following};
+use crate::metrics::{OpenStream, Step};
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use docket_record::api::API_VERSION;
@@ -55,6 +56,7 @@ impl Call {
         let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
             return Err(Failure::busy("too many open watches; try again"));
         };
+        let open = inner.metrics.stream("watch");
         let size = self.size().await?;
         let since = match self.options.version.as_deref() {
             None => Ok(None),
@@ -109,6 +111,7 @@ impl Call {
             over: false,
             call: self,
             _permit: permit,
+            _open: open,
         };
         let lines = futures::stream::unfold(watch, |mut watch| async move {
             let line = watch.next().await?;
@@ -136,6 +139,8 @@ struct Watch {
     columns: bool,
     over: bool,
     _permit: OwnedSemaphorePermit,
+    /// Counts it as open.
+    _open: OpenStream,
 }
 
 impl Watch {
@@ -189,6 +194,13 @@ impl Watch {
             return None;
         }
         let initial = self.initial.is_some_and(|size| change.size <= size);
+        if change.new
+            && !initial
+            && let Ok(happened) = Timestamp::from_microsecond(change.entry.row.time)
+        {
+            let metrics = &self.call.state.inner.metrics;
+            metrics.lag(Step::Streamed, happened, Timestamp::now());
+        }
         let word = if change.new || initial {
             "ADDED"
         } else {

@@ -2,6 +2,7 @@
 
 use super::cluster_double::ClusterDouble;
 use crate::doors::{Callers, Head, Patience, Settings, State, aggregated, router};
+use crate::metrics::{Metrics, render};
 use crate::serve::Peer;
 use axum::Router;
 use axum::body::Body;
@@ -10,6 +11,7 @@ use docket_ledger::store::{Batch, Options, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,6 +25,7 @@ pub struct World {
     pub aggregated: Router,
     /// The process is about to end.
     pub stop: watch::Sender<bool>,
+    registry: Registry,
     size: watch::Sender<u64>,
     // Removed with the world.
     _directory: tempfile::TempDir,
@@ -105,6 +108,8 @@ impl World {
         cluster.grant("admin", "*");
         let callers = Callers::Cluster(cluster.client());
         let mut settings = Settings::new(file, callers, store.verifier_key());
+        let (metrics, registry) = Metrics::new();
+        settings.metrics = metrics;
         settings.patience = Patience {
             token: Duration::from_millis(200),
             bad_token: Duration::from_millis(50),
@@ -122,6 +127,7 @@ impl World {
             router: router(state.clone()),
             aggregated: aggregated(state, vec!["docket-webhook".into()]),
             stop,
+            registry,
             size,
             _directory: directory,
             recorded: 1_800_000_000_000_000,
@@ -162,6 +168,16 @@ impl World {
     pub fn deny(&mut self, denial: &Denial) -> u64 {
         let (public, personal) = denial.parts();
         self.add(Class::Denial, &public, Some(&personal))
+    }
+
+    /// One series of `/metrics`, without the prefix of all of them.
+    #[track_caller]
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = render(&self.registry);
+        let begins = format!("docket_reporter_{series} ");
+        let line = text.lines().find(|line| line.starts_with(&begins));
+        let value = line.unwrap_or_else(|| panic!("no {series} in {text}"));
+        value[begins.len()..].parse().unwrap()
     }
 
     pub async fn get(&self, user: &str, path: &str) -> Answer {

@@ -82,6 +82,7 @@ impl Tail {
             }
             self.court.line(&self.name, line, now, &mut arrival);
         }
+        self.court.received(&arrival, now);
         if let Some(gap) = &place.unreadable {
             arrival.amendments.push(Amendment::gap_closed(gap, now));
         }
@@ -125,7 +126,7 @@ impl Tail {
         match std::fs::metadata(&self.path) {
             Ok(current) if reading.is(&current, place) => {
                 self.part.ready();
-                self.metrics.behind(&self.name, 0);
+                self.metrics.sources.behind(&self.name, 0);
                 self.catching_up.store(false, Ordering::Relaxed);
                 return Ok(Step::Wait);
             }

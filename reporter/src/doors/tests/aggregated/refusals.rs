@@ -44,6 +44,10 @@ async fn only_the_certificate_of_the_webhook_may_say_who_asks() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 403);
+    assert_eq!(
+        world.metric("refused_identities_total{cause=\"untrusted\"}"),
+        4.0
+    );
     assert_eq!(world.proxied("docket-webhook", request()).await.status, 200);
 }
 
@@ -67,6 +71,10 @@ async fn a_request_that_names_no_user_is_nobodys() {
         &world.proxied("docket-webhook", twice).await,
         401,
         "Unauthorized",
+    );
+    assert_eq!(
+        world.metric("refused_identities_total{cause=\"unreadable\"}"),
+        2.0
     );
 }
 

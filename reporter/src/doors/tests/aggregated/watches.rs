@@ -69,6 +69,12 @@ async fn a_watch_from_a_list_goes_on_where_the_list_ends() {
     world.deny(&Denial::new(20).namespace("krate-org-globex"));
     world.deny(&Denial::new(21));
     assert_eq!(stream.word().await, said("ADDED", id(21)));
+    let open = "streams_open{door=\"watch\"}";
+    assert_eq!(world.metric(open), 1.0);
+    assert_eq!(
+        world.metric("denial_lag_seconds_count{step=\"streamed\"}"),
+        1.0
+    );
     let disputed = json!({"id": "amendment-1", "time": "2026-10-05T13:00:00Z", "amends": id(0), "kind": "disputed"});
     world.add(Class::Amendment, &disputed, None);
     let event = stream.next().await.unwrap();
@@ -81,6 +87,8 @@ async fn a_watch_from_a_list_goes_on_where_the_list_ends() {
         (&json!("MODIFIED"), &json!(id(0)), &json!("disputed"))
     );
     stream.quiet().await;
+    drop(stream);
+    assert_eq!(world.metric(open), 0.0);
 }
 
 #[tokio::test]
