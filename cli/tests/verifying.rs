@@ -54,6 +54,52 @@ intact
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_without_evidence_is_told_what_could_not_be_compared() {
+    let world = court(3).await;
+    // As the server answers whoever lacks the permission.
+    let withhold = |verdict: &'static str| {
+        world.lie(move |path, body| {
+            let body = change(path, "/api/parts", body, |page| {
+                for item in page["items"].as_array_mut().unwrap() {
+                    if item["personal"].is_object() {
+                        item["personal"] = Value::Null;
+                        item["withheld"] = json!(["personal"]);
+                    }
+                }
+            });
+            change(path, "/api/policy-denials?", body, |page| {
+                if let Some(item) = page["items"].get_mut(1) {
+                    item["verdict"] = json!(verdict);
+                }
+            })
+        });
+    };
+    withhold("denied");
+    let said = world.run(&["verify"]).ok();
+    assert!(
+        said.contains(
+            "4 of 4 entries yours to read; 4 parts fit their commitments, 3 are not yours to read"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("no other; names and messages of 3 records not compared: you lack `get denials/evidence`"),
+        "{said}"
+    );
+    // What can be compared still is.
+    withhold("unknown");
+    let outcome = world.run(&["verify"]);
+    assert_eq!(outcome.code, 1, "{}", outcome.out);
+    assert!(
+        outcome
+            .out
+            .contains("is listed otherwise than its parts say"),
+        "{}",
+        outcome.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_is_intact() {
     let world = World::new().await;
     assert!(world.run(&["verify"]).ok().ends_with("intact\n"));

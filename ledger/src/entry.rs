@@ -79,6 +79,18 @@ pub enum Part {
     Exhibit = 3,
 }
 
+impl Part {
+    /// As people and programs read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Public => "public",
+            Part::Personal => "personal",
+            Part::Exhibit => "exhibit",
+        }
+    }
+}
+
 /// What stands in a leaf where an entry has no such part.
 pub const NO_PART: Hash = [0; 32];
 

@@ -165,6 +165,19 @@ impl Scope {
         }
     }
 
+    /// Does it take this record because it takes all records of its place, whoever's they
+    /// are? Then what others did about it is within it too.
+    #[must_use]
+    pub fn covers_place_of(&self, row: &Row) -> bool {
+        match &self.0 {
+            Reach::All => true,
+            Reach::Plots(plots) => plots
+                .get(&row.namespace)
+                .is_some_and(|plot| plot.is_whole() && plot.takes(row)),
+            Reach::Actor(_) => false,
+        }
+    }
+
     /// The namespaces that are within it whole, though perhaps from some time on; `None`:
     /// all, and what belongs to none.
     #[must_use]

@@ -2,7 +2,7 @@
 //! tree, tiles, history, parts, lists.
 
 use super::Earlier;
-use super::told::{PartsPage, Told, name};
+use super::told::{PartsPage, Told};
 use crate::client::Client;
 use crate::door::pages;
 use crate::failure::{Failure, could_not};
@@ -188,7 +188,8 @@ impl Check {
                 };
                 let Some(leaf) = leaf else { continue };
                 seen += 1;
-                let is_withheld = |part| served.withheld.iter().any(|kept| kept == name(part));
+                let is_withheld =
+                    |part: Part| served.withheld.iter().any(|kept| kept == part.name());
                 for (part, served) in [
                     (Part::Public, &served.public),
                     (Part::Personal, &served.personal),
@@ -202,7 +203,7 @@ impl Check {
                         Some(served) if served.commitment(part) == Some(committed) => compared += 1,
                         Some(_) => self.find(format!(
                             "entry {position}: its {} part does not fit the commitment in its leaf",
-                            name(part)
+                            part.name()
                         )),
                     }
                 }
@@ -251,6 +252,7 @@ impl Check {
     ) -> Result<(), Failure> {
         let before = self.findings;
         let number = told.len() as u64;
+        let bare = told.values().filter(|told| told.is_bare()).count() as u64;
         let mut listed = BTreeSet::new();
         for filters in [vec![], vec![("verdict", "failedOpen".to_owned())]] {
             for item in pages(client, "/api/policy-denials", &filters, 0)
@@ -283,10 +285,17 @@ impl Check {
             ));
         }
         if self.findings == before {
+            let bare = match bare {
+                0 => String::new(),
+                bare => format!(
+                    "; names and messages of {} not compared: you lack `get denials/evidence`",
+                    count(bare, "record", "records")
+                ),
+            };
             self.say(
                 "lists",
                 format!(
-                    "{} listed as the parts say, and no other",
+                    "{} listed as the parts say, and no other{bare}",
                     count(number, "record", "records")
                 ),
             );

@@ -45,7 +45,12 @@ impl ServedPart {
 /// What the parts say of one record, in the words of the list.
 pub(super) enum Told {
     /// All that a list must show of it.
-    Essence(Hash),
+    Essence {
+        /// Over it.
+        hash: Hash,
+        /// The personal part was there to compare with, or there is none.
+        personal: bool,
+    },
     /// A form that this program does not know.
     Unknown,
 }
@@ -65,6 +70,10 @@ impl Told {
                 Err(_) => return Told::Unknown,
             },
         };
+        let withheld = served
+            .withheld
+            .iter()
+            .any(|part| part == Part::Personal.name());
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let of = |get: fn(&Personal) -> &str| {
             personal.as_ref().and_then(|personal| given(get(personal)))
@@ -84,7 +93,7 @@ impl Told {
                 value["message"] = json!(message(at));
                 value
             });
-        Told::Essence(digest(&json!({
+        let mut told = json!({
             "id": public.id, "time": public.time, "verdict": public.verdict,
             "operation": public.operation, "dryRun": public.dry_run, "code": public.code,
             "namespace": given(&public.namespace), "kind": public.kind,
@@ -93,11 +102,29 @@ impl Told {
             "impersonator": personal.as_ref().and_then(|personal| personal.impersonator.as_ref()).map(|user| user.username.clone()),
             "context": public.context, "notes": public.notes,
             "attributions": attributions.collect::<Vec<_>>(),
-        })))
+        });
+        if withheld {
+            without_personal(&mut told);
+        }
+        Told::Essence {
+            hash: digest(&told),
+            personal: !withheld,
+        }
+    }
+
+    /// Without names, actors and messages: they are not the caller's to compare.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(
+            self,
+            Told::Essence {
+                personal: false,
+                ..
+            }
+        )
     }
 
     pub(super) fn fits(&self, item: &Value) -> bool {
-        let Told::Essence(essence) = self else {
+        let Told::Essence { hash, personal } = self else {
             return true;
         };
         let mut shown = json!({
@@ -119,7 +146,20 @@ impl Told {
         ] {
             shown[name] = item[name].clone();
         }
-        digest(&shown) == *essence
+        if !personal {
+            without_personal(&mut shown);
+        }
+        digest(&shown) == *hash
+    }
+}
+
+/// Of a part that is not the caller's to see nothing can be compared.
+fn without_personal(told: &mut Value) {
+    for name in ["name", "actor", "impersonator"] {
+        told[name] = Value::Null;
+    }
+    for attribution in told["attributions"].as_array_mut().into_iter().flatten() {
+        attribution["message"] = Value::Null;
     }
 }
 
@@ -151,15 +191,6 @@ fn digest(value: &Value) -> Hash {
     let mut text = String::new();
     write(value, &mut text);
     leaf_hash(text.as_bytes())
-}
-
-/// For findings.
-pub(super) fn name(part: Part) -> &'static str {
-    match part {
-        Part::Public => "public",
-        Part::Personal => "personal",
-        Part::Exhibit => "exhibit",
-    }
 }
 
 #[cfg(test)]

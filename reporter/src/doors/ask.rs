@@ -12,13 +12,17 @@
 //! | [`Ask::NoNamespace`] | `clusterdenials` in the cluster, or `denials` there |
 //!
 //! The verb is the one that the API server itself asks about for the same path.
+//!
+//! Who reads by a namespace's RBAC reads what happened since that namespace was made, and,
+//! where several orgs share it, the records of the orgs whose Organization he may get.
+//! Who reads the cluster reads all of it.
 
 use super::auth::{Caller, Permission};
 use super::error::Refusal;
 use super::orgs::Map;
-use super::read::{Plot, Scope};
+use super::read::{Plot, ReadError, Scope};
 use super::{Inner, State};
-use docket_ledger::query::{Filter, Page};
+use docket_ledger::query::{Filter, Orgs, Page};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeSet;
 
@@ -114,23 +118,30 @@ impl State {
                 self.must(caller, denials(verb, None)).await?;
                 Ok(Scope::all().into())
             }
-            Ask::Namespace(namespace) => Ok(self.one(caller, verb, namespace).await?.into()),
-            Ask::Readable => Ok(self.readable(caller, verb).await?.into()),
+            Ask::Namespace(namespace) => self.one(caller, verb, namespace).await,
+            Ask::Readable => self.readable(caller, verb).await,
             Ask::Org { org, namespace } => self.org(caller, verb, org, namespace.as_deref()).await,
             Ask::Repository { namespace, name } => {
                 named(namespace)?;
-                let whole = self.may(caller, verb, Some(namespace)).await?;
-                if !whole {
-                    // With a name in the path the API server asks for `get`, whatever is asked.
-                    let permission = Permission::new("get", "repositories", Some(namespace));
-                    self.must(caller, permission.below("denials").named(name))
-                        .await?;
-                }
+                let (plot, partial) = if self.reads_all(caller, verb).await? {
+                    (Plot::default(), false)
+                } else {
+                    if !self.may(caller, verb, Some(namespace)).await? {
+                        // With a name in the path the API server asks for `get`, always.
+                        let permission = Permission::new("get", "repositories", Some(namespace));
+                        self.must(caller, permission.below("denials").named(name))
+                            .await?;
+                    }
+                    self.plot(caller, namespace).await?
+                };
                 let plot = Plot {
                     repository: Some(name.clone()),
-                    ..Plot::default()
+                    ..plot
                 };
-                Ok(Scope::of([(namespace.clone(), plot)]).into())
+                Ok(Granted {
+                    scope: Scope::of([(namespace.clone(), plot)]),
+                    partial,
+                })
             }
             Ask::Own => {
                 let name = caller.name().filter(|name| !name.is_empty());
@@ -191,29 +202,36 @@ impl State {
         }
     }
 
-    async fn one(&self, caller: &Caller, verb: Verb, namespace: &str) -> Result<Scope, Refusal> {
+    async fn one(&self, caller: &Caller, verb: Verb, namespace: &str) -> Result<Granted, Refusal> {
         named(namespace)?;
-        if self.may(caller, verb, Some(namespace)).await? {
-            return Ok(Scope::one(namespace));
+        let permission = denials(verb, Some(namespace));
+        if !self.inner.gate.allows(caller, &permission).await? {
+            return Err(Refusal::forbidden(format!(
+                "namespace: you may not read the denials of {namespace}; you lack {permission}"
+            )));
         }
-        let lacks = denials(verb, Some(namespace));
-        Err(Refusal::forbidden(format!(
-            "namespace: you may not read the denials of {namespace}; you lack {lacks}"
-        )))
+        if self.reads_all(caller, verb).await? {
+            return Ok(Scope::one(namespace).into());
+        }
+        let (plot, partial) = self.plot(caller, namespace).await?;
+        Ok(Granted {
+            scope: Scope::of([(namespace.to_owned(), plot)]),
+            partial,
+        })
     }
 
     /// The namespaces with records that the caller may read. With none of them, some
     /// other namespace must be allowed: "nothing" is no answer for those who may ask nothing.
-    async fn readable(&self, caller: &Caller, verb: Verb) -> Result<Scope, Refusal> {
-        if self.may(caller, verb, None).await? {
-            return Ok(Scope::all());
+    async fn readable(&self, caller: &Caller, verb: Verb) -> Result<Granted, Refusal> {
+        if self.reads_all(caller, verb).await? {
+            return Ok(Scope::all().into());
         }
         let with_records = self
             .inner
             .records
             .namespaces(MOST_NAMESPACES + 1)
             .await
-            .map_err(|error| Refusal::unavailable("the ledger could not be read", &error))?;
+            .map_err(unread)?;
         if with_records.len() > MOST_NAMESPACES as usize {
             return Err(Refusal::bad_request(format!(
                 "namespace: more than {MOST_NAMESPACES} namespaces have denials; name one"
@@ -221,7 +239,7 @@ impl State {
         }
         let own = self.those_allowed(caller, verb, with_records).await?;
         if !own.is_empty() {
-            return Ok(plain(&own));
+            return self.plots(caller, own, None).await;
         }
         let map = self.inner.orgs.map().await?;
         let others = map.namespaces.iter().take(MOST_NAMESPACES as usize);
@@ -234,7 +252,7 @@ impl State {
                 denials(verb, None)
             )));
         }
-        Ok(plain(&own))
+        self.plots(caller, own, None).await
     }
 
     async fn org(
@@ -246,26 +264,39 @@ impl State {
     ) -> Result<Granted, Refusal> {
         let orgs = &self.inner.orgs;
         let map = orgs.map().await?;
-        let namespaces = orgs.namespaces(&map, org);
-        if let Some(name) = namespace {
-            let scope = self.one(caller, verb, name).await?;
-            if namespaces.contains(name) {
-                return Ok(scope.into());
+        let every = orgs.namespaces(&map, org);
+        let wanted = match namespace {
+            None => every.clone(),
+            Some(name) => {
+                // The permission first: the way there tells nothing of an org.
+                self.one(caller, verb, name).await?;
+                if !every.contains(name) {
+                    let names: Vec<_> = every.iter().map(String::as_str).collect();
+                    return Err(Refusal::bad_request(format!(
+                        "namespace: must be one of org {org}'s: {}",
+                        names.join(", ")
+                    )));
+                }
+                BTreeSet::from([name.to_owned()])
             }
-            let names: Vec<_> = namespaces.iter().map(String::as_str).collect();
-            return Err(Refusal::bad_request(format!(
-                "namespace: must be one of org {org}'s: {}",
-                names.join(", ")
-            )));
-        }
-        if self.may(caller, verb, None).await? {
-            if !self.known(org, &map, &namespaces).await? {
+        };
+        if self.reads_all(caller, verb).await? {
+            if namespace.is_none() && !self.known(org, &map, &every).await? {
                 return Err(Refusal::not_found("no such org"));
             }
-            return Ok(plain(&namespaces).into());
+            let plots = wanted.into_iter().map(|name| {
+                let orgs = self.of_org(&map, &name, Some(org));
+                let plot = Plot {
+                    orgs,
+                    ..Plot::default()
+                };
+                (name, plot)
+            });
+            return Ok(Scope::of(plots).into());
         }
-        let every = namespaces.iter().cloned().collect();
-        let own = self.those_allowed(caller, verb, every).await?;
+        let own = self
+            .those_allowed(caller, verb, wanted.iter().cloned().collect())
+            .await?;
         if own.is_empty() {
             return Err(Refusal::forbidden(format!(
                 "you may not read the denials of org {org}; you lack `{} denials.docket.a5c.ai` \
@@ -273,9 +304,11 @@ impl State {
                 verb.name()
             )));
         }
+        let missing = own != wanted;
+        let granted = self.plots(caller, own, Some(org)).await?;
         Ok(Granted {
-            partial: own != namespaces,
-            scope: plain(&own),
+            partial: granted.partial || missing,
+            ..granted
         })
     }
 
@@ -296,6 +329,115 @@ impl State {
             .await
     }
 
+    /// What of one namespace is the caller's, who may read it but not the cluster; and
+    /// whether another org's part is kept back.
+    async fn plot(&self, caller: &Caller, namespace: &str) -> Result<(Plot, bool), Refusal> {
+        let one = BTreeSet::from([namespace.to_owned()]);
+        let (mut plots, partial) = self.lots(caller, one, None).await?;
+        match plots.pop() {
+            Some((_, plot)) => Ok((plot, partial)),
+            None => Err(Refusal::forbidden(format!(
+                "namespace: there is nothing of {namespace} that you may read: it is gone, and \
+                 what is left of it needs `list denials.docket.a5c.ai` in the cluster; or orgs \
+                 share it, and you may not get their organizations.{}",
+                self.inner.names.krate_group
+            ))),
+        }
+    }
+
+    /// What of these namespaces is the caller's.
+    async fn plots(
+        &self,
+        caller: &Caller,
+        namespaces: BTreeSet<String>,
+        org: Option<&str>,
+    ) -> Result<Granted, Refusal> {
+        let (plots, partial) = self.lots(caller, namespaces, org).await?;
+        Ok(Granted {
+            scope: Scope::of(plots),
+            partial,
+        })
+    }
+
+    /// What of these namespaces is the caller's, who may read them but not the cluster;
+    /// none of those that are gone. Second: whether another org's part is kept back.
+    async fn lots(
+        &self,
+        caller: &Caller,
+        namespaces: BTreeSet<String>,
+        org: Option<&str>,
+    ) -> Result<(Vec<(String, Plot)>, bool), Refusal> {
+        let Inner { records, orgs, .. } = &*self.inner;
+        let created: Vec<(String, i64)> = futures::stream::iter(namespaces)
+            .map(|name| async move {
+                let created = orgs.created(&name).await?;
+                Ok::<_, Refusal>(created.map(|created| (name, created)))
+            })
+            .buffered(AT_ONCE)
+            .try_filter_map(|one| async move { Ok(one) })
+            .try_collect()
+            .await?;
+        let map = orgs
+            .known(&created.iter().map(|(name, _)| name.as_str()).collect())
+            .await
+            .ok_or_else(|| Refusal::busy("the API server could not be asked for orgs"))?;
+        let begun = records.begun(created).await.map_err(unread)?;
+        let (mut plots, mut partial) = (Vec::new(), false);
+        for (name, since) in begun {
+            let (orgs, some) = self.whose(caller, &map, &name, org).await?;
+            partial |= some;
+            let plot = Plot {
+                since: Some(since),
+                orgs,
+                ..Plot::default()
+            };
+            if orgs_left(&plot.orgs) {
+                plots.push((name, plot));
+            }
+        }
+        Ok((plots, partial))
+    }
+
+    /// By which orgs' records the caller reads a namespace; and whether some are kept back.
+    async fn whose(
+        &self,
+        caller: &Caller,
+        map: &Map,
+        namespace: &str,
+        org: Option<&str>,
+    ) -> Result<(Orgs, bool), Refusal> {
+        let Inner { gate, orgs, .. } = &*self.inner;
+        let Some(sharing) = map.sharing(namespace) else {
+            return Ok((Orgs::Any, false));
+        };
+        let mut own = BTreeSet::new();
+        for one in sharing {
+            if gate.allows(caller, &orgs.membership(map, one)).await? {
+                own.insert(one.clone());
+            }
+        }
+        if own == *sharing {
+            return Ok((self.of_org(map, namespace, org), false));
+        }
+        if orgs.names_its_org(namespace) {
+            own.clear();
+        }
+        let wanted = own.iter().filter(|one| org.is_none_or(|org| org == *one));
+        Ok((Orgs::Only(map.spelled(wanted)), true))
+    }
+
+    /// The records of a namespace that stand under an org's path: where orgs share it, not
+    /// those that name another of them.
+    fn of_org(&self, map: &Map, namespace: &str, org: Option<&str>) -> Orgs {
+        match (map.sharing(namespace), org) {
+            (Some(sharing), Some(org)) if !self.inner.orgs.names_its_org(namespace) => {
+                let others = sharing.iter().filter(|other| *other != org);
+                Orgs::Except(map.spelled(others))
+            }
+            _ => Orgs::Any,
+        }
+    }
+
     /// Is there anything that speaks of this org?
     async fn known(
         &self,
@@ -314,9 +456,18 @@ impl State {
         let found = records
             .list(&plain(namespaces), Filter::default(), page)
             .await
-            .map_err(|error| Refusal::unavailable("the ledger could not be read", &error))?;
+            .map_err(unread)?;
         Ok(found.total > 0)
     }
+}
+
+fn unread(error: ReadError) -> Refusal {
+    Refusal::unavailable("the ledger could not be read; try again", &error)
+}
+
+/// Does that leave any record at all?
+fn orgs_left(orgs: &Orgs) -> bool {
+    !matches!(orgs, Orgs::Only(orgs) if orgs.is_empty())
 }
 
 /// No name would be that of all namespaces to the API server, and that of none to the ledger.

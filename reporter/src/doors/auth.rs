@@ -7,6 +7,7 @@
 
 use super::Callers;
 use super::error::Refusal;
+use super::impersonate::Impersonation;
 use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
 use k8s_openapi::api::authorization::v1::{
@@ -62,7 +63,8 @@ pub(super) struct Permission {
     pub(super) verb: &'static str,
     pub(super) group: String,
     pub(super) resource: &'static str,
-    pub(super) subresource: &'static str,
+    /// Empty: none.
+    pub(super) subresource: String,
     /// `None`: of the cluster.
     pub(super) namespace: Option<String>,
     /// One object of that name; `None`: any.
@@ -80,7 +82,7 @@ impl Permission {
             verb,
             group: GROUP.to_owned(),
             resource,
-            subresource: "",
+            subresource: String::new(),
             namespace: namespace.map(str::to_owned),
             name: None,
         }
@@ -89,7 +91,7 @@ impl Permission {
     /// Of this subresource of it.
     pub(super) fn below(self, subresource: &'static str) -> Permission {
         Permission {
-            subresource,
+            subresource: subresource.to_owned(),
             ..self
         }
     }
@@ -110,7 +112,9 @@ impl fmt::Display for Permission {
         if !self.subresource.is_empty() {
             write!(f, "/{}", self.subresource)?;
         }
-        write!(f, ".{}", self.group)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
         if let Some(name) = &self.name {
             write!(f, " {name}")?;
         }
@@ -176,8 +180,29 @@ impl Gate {
         }
     }
 
-    /// Who holds this token?
+    /// Who asks: who holds the token, or for whom he asks, if he may.
     pub(super) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let holder = self.holder(headers).await?;
+        let Some(other) = Impersonation::of(headers)? else {
+            return Ok(holder);
+        };
+        if matches!(holder, Caller::Replay) {
+            return Err(Refusal::forbidden(
+                "a recorded day is shown here; nobody else can read it",
+            ));
+        }
+        for permission in &other.needs {
+            if !self.allows(&holder, permission).await? {
+                return Err(Refusal::forbidden(format!(
+                    "you may not ask for somebody else: you lack {permission}"
+                )));
+            }
+        }
+        Ok(other.caller())
+    }
+
+    /// Who holds this token?
+    pub(super) async fn holder(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let token = bearer(headers)?;
         let digest = digest([token.as_bytes()]);
         match &self.callers {
@@ -320,7 +345,7 @@ async fn ask(
                 group: Some(permission.group.clone()),
                 version: Some("*".into()),
                 resource: Some(permission.resource.into()),
-                subresource: given(permission.subresource),
+                subresource: given(&permission.subresource),
                 verb: Some(permission.verb.into()),
                 namespace: permission.namespace.clone(),
                 name: permission.name.clone(),

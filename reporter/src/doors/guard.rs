@@ -6,7 +6,7 @@ use super::error::Refusal;
 use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use std::time::Instant;
 
 /// No answer is kept by anyone, framed, sniffed or run.
@@ -59,9 +59,6 @@ async fn answer(state: &State, request: Request, next: Next) -> Response {
     if !hyper::body::Body::is_end_stream(request.body()) {
         return Refusal::bad_request("body: none is allowed").into_response();
     }
-    if let Some(refusal) = impersonation(request.headers()) {
-        return refusal.into_response();
-    }
     let Ok(_permit) = state.inner.at_once.clone().try_acquire_owned() else {
         return Refusal::busy("too many requests at once; try again").into_response();
     };
@@ -72,15 +69,4 @@ async fn answer(state: &State, request: Request, next: Next) -> Response {
             Refusal::busy("the answer took too long; ask for less, or try again").into_response()
         }
     }
-}
-
-/// To answer with a front end's own scope would show its users too much.
-pub(super) fn impersonation(headers: &HeaderMap) -> Option<Refusal> {
-    let name = headers
-        .keys()
-        .map(HeaderName::as_str)
-        .find(|name| name.starts_with("impersonate-"))?;
-    Some(Refusal::bad_request(format!(
-        "{name}: impersonation is not supported; send the user's own token"
-    )))
 }

@@ -14,7 +14,8 @@
 
 use super::State;
 use super::error::Refusal;
-use super::guard::{dress, impersonation};
+use super::guard::dress;
+use super::impersonate::Impersonation;
 use crate::metrics::Metrics;
 use crate::sources::import::{Report, SOURCE};
 use crate::sources::{Court, LONGEST};
@@ -101,8 +102,11 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    if let Some(refusal) = impersonation(headers) {
-        return Err(refusal);
+    if Impersonation::of(headers)?.is_some() {
+        // Records name who brought them.
+        return Err(Refusal::bad_request(
+            "impersonate-user: nobody imports for somebody else; send your own token",
+        ));
     }
     let gate = &state.inner.gate;
     let caller = gate.caller(headers).await?;

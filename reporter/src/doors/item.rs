@@ -69,6 +69,9 @@ pub struct Item {
     /// What happened next; null: nothing that is known.
     outcome: Option<Came>,
     erased: bool,
+    /// Reports are not the reader's to know of.
+    #[serde(skip)]
+    narrow: bool,
     /// The whole text that the client saw; only where one denial is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
@@ -198,7 +201,7 @@ impl Shown {
     #[must_use]
     pub fn beside(mut self, report: Option<String>) -> Shown {
         if let Shown::Item(item) = &mut self {
-            item.report = report;
+            item.report = report.filter(|_| !item.narrow);
         }
         self
     }
@@ -272,6 +275,7 @@ impl Item {
         let others = others::of(&public, entry);
         let mut item = Item::from_parts(row, public, personal);
         item.others = others;
+        item.narrow = entry.narrow;
         item.outcome = entry
             .outcome
             .as_ref()
@@ -422,6 +426,7 @@ impl Item {
             amendments: Vec::new(),
             outcome: None,
             erased: personal.is_none(),
+            narrow: false,
             text,
         }
     }

@@ -17,6 +17,7 @@ mod cursor;
 mod error;
 mod follow;
 mod guard;
+mod impersonate;
 mod import;
 mod item;
 mod kube;

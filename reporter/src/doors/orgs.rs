@@ -1,12 +1,17 @@
 //! Which namespaces are an org's: by Organization and OrgNamespaceBinding objects of the
 //! platform namespace, by the Namespace's label, and by the name prefix for a namespace
 //! of which nothing else is said. Never by what a denied object claims.
+//!
+//! And since when a namespace is: one that was deleted and made again is another tenant's,
+//! under the same name.
 
+use super::auth::Permission;
 use super::error::Refusal;
 use super::{Callers, Settings};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client, ResourceExt as _};
+use moka::sync::Cache;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +23,10 @@ const FRESH: Duration = Duration::from_secs(15);
 const STALE: Duration = Duration::from_secs(300);
 /// How long they are believed of a namespace that is not among them.
 const NEW: Duration = Duration::from_secs(1);
+/// How long it is believed since when a namespace is: less than it takes to delete one.
+const ALIVE: Duration = Duration::from_secs(1);
+/// Most namespaces of which that is remembered.
+const NAMESPACES: u64 = 10_000;
 /// Objects fetched at one time.
 const CHUNK: u32 = 500;
 
@@ -28,6 +37,8 @@ pub(crate) struct Map {
     pub(super) namespaces: BTreeSet<String>,
     /// Said by Organization, binding or label: namespace to orgs.
     owners: BTreeMap<String, BTreeSet<String>>,
+    /// Slug of an org to the name of its Organization, where that is not the same.
+    objects: BTreeMap<String, String>,
 }
 
 /// The lookup.
@@ -37,6 +48,8 @@ pub(crate) struct Orgs {
     label: String,
     prefix: String,
     platform: String,
+    /// When a namespace was created, microseconds; `None`: there is none of that name.
+    alive: Cache<String, Option<i64>>,
     // tokio: held while the lists are fetched, so that they are fetched once.
     seen: Mutex<Option<(Instant, Arc<Map>)>>,
 }
@@ -70,6 +83,10 @@ impl Orgs {
             label: format!("{label_prefix}org"),
             prefix: org_namespace_prefix.to_owned(),
             platform: platform_namespace.to_owned(),
+            alive: Cache::builder()
+                .max_capacity(NAMESPACES)
+                .time_to_live(ALIVE)
+                .build(),
             seen: Mutex::new(None),
         }
     }
@@ -114,6 +131,50 @@ impl Orgs {
                 (!org.is_empty()).then(|| org.to_owned())
             }
         }
+    }
+
+    /// Is the org of a record in this namespace made up from the namespace's name? Then it
+    /// tells no tenants apart.
+    pub(super) fn names_its_org(&self, namespace: &str) -> bool {
+        let rest = namespace.strip_prefix(&self.prefix);
+        rest.is_some_and(|org| !org.is_empty())
+    }
+
+    /// The permission to read an org itself: what tells its members in a shared namespace.
+    pub(super) fn membership(&self, map: &Map, org: &str) -> Permission {
+        Permission {
+            verb: "get",
+            group: self.group.clone(),
+            resource: "organizations",
+            subresource: String::new(),
+            namespace: Some(self.platform.clone()),
+            name: Some(map.objects.get(org).map_or(org, String::as_str).to_owned()),
+        }
+    }
+
+    /// When the namespace of that name was created, in microseconds of whole seconds;
+    /// `None`: there is none (any more).
+    pub(super) async fn created(&self, namespace: &str) -> Result<Option<i64>, Refusal> {
+        let Some(client) = self.client.as_ref().filter(|_| is_label(namespace)) else {
+            return Ok(None);
+        };
+        if let Some(known) = self.alive.get(namespace) {
+            return Ok(known);
+        }
+        let api = Api::<Namespace>::all(client.clone());
+        let found = api.get_metadata_opt(namespace).await.map_err(|error| {
+            Refusal::unavailable(
+                "the API server could not be asked for the namespace",
+                &error,
+            )
+        })?;
+        let created = found.map(|found| match found.metadata.creation_timestamp {
+            Some(time) => time.0.as_microsecond(),
+            // Never so; and if, nothing is older than that.
+            None => i64::MAX,
+        });
+        self.alive.insert(namespace.to_owned(), created);
+        Ok(created)
     }
 
     /// What is known at this moment; in a replay nothing but names.
@@ -163,11 +224,15 @@ impl Orgs {
         }
         for organization in self.list(client, "Organization", "organizations").await? {
             let spec = &organization.data["spec"];
+            let name = organization.name_any();
             let slug = spec["slug"]
                 .as_str()
-                .map_or_else(|| organization.name_any(), str::to_owned);
+                .map_or_else(|| name.clone(), str::to_owned);
             if let Some(namespace) = spec["namespaceName"].as_str() {
                 map.say(namespace, Some(&slug));
+            }
+            if slug != name {
+                map.objects.insert(slug, name);
             }
         }
         for binding in self
@@ -181,6 +246,7 @@ impl Orgs {
                 map.say(namespace, Some(&org.to_owned()));
             }
         }
+        map.by_slug();
         Ok(map)
     }
 
@@ -202,6 +268,14 @@ impl Orgs {
     }
 }
 
+/// Can a namespace have this name? It goes into a path.
+fn is_label(name: &str) -> bool {
+    let written = name
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    written && (1..=63).contains(&name.len())
+}
+
 impl Map {
     /// Does an Organization, a binding or a label name this org?
     pub(super) fn speaks_of(&self, org: &str) -> bool {
@@ -210,9 +284,35 @@ impl Map {
 
     /// Do several orgs share this namespace?
     pub(crate) fn is_shared(&self, namespace: &str) -> bool {
-        self.owners
-            .get(namespace)
-            .is_some_and(|orgs| orgs.len() > 1)
+        self.sharing(namespace).is_some()
+    }
+
+    /// The orgs that share a namespace, if several do.
+    pub(super) fn sharing(&self, namespace: &str) -> Option<&BTreeSet<String>> {
+        self.owners.get(namespace).filter(|orgs| orgs.len() > 1)
+    }
+
+    /// How records may name these orgs: by slug, or by the name of the Organization.
+    pub(super) fn spelled<'a>(
+        &self,
+        orgs: impl IntoIterator<Item = &'a String>,
+    ) -> BTreeSet<String> {
+        let both = orgs.into_iter().flat_map(|org| {
+            let object = self.objects.get(org).cloned();
+            [Some(org.clone()), object].into_iter().flatten()
+        });
+        both.collect()
+    }
+
+    /// Who is named by the name of the Organization is the org of its slug.
+    fn by_slug(&mut self) {
+        for (slug, name) in &self.objects {
+            for orgs in self.owners.values_mut() {
+                if orgs.remove(name) {
+                    orgs.insert(slug.clone());
+                }
+            }
+        }
     }
 
     fn say(&mut self, namespace: &str, org: Option<&String>) {

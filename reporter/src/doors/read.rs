@@ -70,8 +70,12 @@ pub struct Entry {
     pub amendments: Vec<Row>,
     /// The amendment that decided of its round whether others denied too.
     pub through: Option<Row>,
-    /// What happened next, if anything.
+    /// What happened next, if anything; of a [`narrow`](Self::narrow) one only what whoever
+    /// was denied did.
     pub outcome: Option<Row>,
+    /// Read by a scope of a repository, an actor or one of several orgs: denials only, and
+    /// nothing that others did.
+    pub narrow: bool,
 }
 
 impl Entry {
@@ -192,7 +196,7 @@ impl Records {
             let total = within(reader, searched, Self::COUNTING, |reader| {
                 reader.count_to(&filter, most)
             })?;
-            listing(reader, rows, total, page.limit)
+            listing(reader, &filter.scope, rows, total, page.limit)
         };
         self.pool
             .ask(searched, move |reader| reader.snapshot(question))
@@ -218,7 +222,9 @@ impl Records {
         };
         let question = move |reader: &Reader| {
             let rows = reader.list(&filter, &page)?;
-            rows.into_iter().map(|row| entry(reader, row)).collect()
+            rows.into_iter()
+                .map(|row| entry(reader, &filter.scope, row))
+                .collect()
         };
         self.pool
             .read(move |reader| reader.snapshot(question))
@@ -265,7 +271,7 @@ impl Records {
                 let mut rows = reader.begins(&id, &scope, 2)?;
                 Ok(match (rows.pop(), rows.is_empty()) {
                     (Some(_), false) => Found::Several,
-                    (Some(row), true) => Found::One(Box::new(entry(reader, row)?)),
+                    (Some(row), true) => Found::One(Box::new(entry(reader, &scope, row)?)),
                     (None, _) => Found::None,
                 })
             })
@@ -440,6 +446,29 @@ impl Records {
         Ok(names)
     }
 
+    /// From when on records of these namespaces are those of the namespaces that were
+    /// created at these times (microseconds of whole seconds): from the beginning of that
+    /// second, or from its end if there are older ones of another namespace of that name,
+    /// which may have lasted into it.
+    pub(super) async fn begun(
+        &self,
+        created: Vec<(String, i64)>,
+    ) -> Result<Vec<(String, i64)>, ReadError> {
+        const SECOND: i64 = 1_000_000;
+        let question = move |reader: &Reader| {
+            let mut begun = Vec::with_capacity(created.len());
+            for (name, created) in created {
+                let since = match reader.holds_before(&name, created)? {
+                    true => created.saturating_add(SECOND),
+                    false => created,
+                };
+                begun.push((name, since));
+            }
+            Ok(begun)
+        };
+        self.pool.read(question).await
+    }
+
     /// The newest signed checkpoint.
     ///
     /// # Errors
@@ -510,6 +539,7 @@ fn one_more(page: &Page) -> Page {
 /// What was read with [`one_more`], as a page of at most `limit`.
 fn listing(
     reader: &Reader,
+    scope: &Scope,
     mut rows: Vec<Row>,
     total: Total,
     limit: u32,
@@ -517,7 +547,7 @@ fn listing(
     let wanted = limit as usize;
     let more = rows.len() > wanted;
     rows.truncate(wanted);
-    let entries = rows.into_iter().map(|row| entry(reader, row));
+    let entries = rows.into_iter().map(|row| entry(reader, scope, row));
     Ok(Listing {
         items: entries.collect::<Result<_, StoreError>>()?,
         total: total.count,
@@ -526,7 +556,8 @@ fn listing(
     })
 }
 
-fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {
+fn entry(reader: &Reader, scope: &Scope, row: Row) -> Result<Entry, StoreError> {
+    let narrow = !scope.covers_place_of(&row);
     let through = match row.class {
         Class::Denial => reader.others_through(row.position)?,
         _ => None,
@@ -535,11 +566,24 @@ fn entry(reader: &Reader, row: Row) -> Result<Entry, StoreError> {
         amendments: reader.amendments(&row.id)?,
         through,
         outcome: match row.class {
-            Class::Denial => reader.outcome(&row.id)?,
+            Class::Denial => reader
+                .outcome(&row.id)?
+                .filter(|outcome| !narrow || by_who_was_denied(outcome)),
             _ => None,
         },
+        narrow,
         row,
     })
+}
+
+fn by_who_was_denied(outcome: &Row) -> bool {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Public {
+        same_actor: bool,
+    }
+    let public: Public = serde_json::from_slice(&outcome.public).unwrap_or_default();
+    public.same_actor
 }
 
 /// Which gaps.

@@ -42,6 +42,14 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/orgs/{org}/policy-denials", get(org_list))
         .route("/api/orgs/{org}/policy-denials/summary", get(org_summary))
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
+        .route("/api/my-denials", get(denials::own_list))
+        .route("/api/my-denials/summary", get(summary::own))
+        .route("/api/my-denials/{id}", get(denials::own_one))
+        .route("/api/my-denials/{id}/law", get(laws::of_own))
+        .route(&repository(""), get(denials::repository_list))
+        .route(&repository("/summary"), get(summary::repository))
+        .route(&repository("/{id}"), get(denials::repository_one))
+        .route(&repository("/{id}/law"), get(laws::of_repository))
         .route("/api/policy-violations", get(violations))
         .route("/api/orgs/{org}/policy-violations", get(org_violations))
         .route("/api/policy-denials/{id}/law", get(laws::of_denial))
@@ -58,6 +66,10 @@ pub(super) fn router(state: State) -> Router {
         .method_not_allowed_fallback(async || Refusal::only_get())
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
+}
+
+fn repository(rest: &str) -> String {
+    format!("/api/namespaces/{{namespace}}/repositories/{{name}}/policy-denials{rest}")
 }
 
 /// What a list is wrapped in.
@@ -111,14 +123,54 @@ pub(super) fn unread(error: ReadError) -> Refusal {
     Refusal::unavailable("the ledger could not be read; try again", &error)
 }
 
-/// What the parameters ask for: an org's path, a namespace, or whatever there is.
-fn asked(org: Option<&str>, namespace: Option<&str>) -> Ask {
-    match (org, namespace) {
-        (Some(org), namespace) => Ask::Org {
-            org: org.to_owned(),
-            namespace: namespace.map(str::to_owned),
-        },
-        (None, Some(namespace)) => Ask::Namespace(namespace.to_owned()),
-        (None, None) => Ask::Readable,
+/// Under which path the question is asked: each is a scope.
+enum Under {
+    /// Whatever there is for the caller.
+    All,
+    Org(String),
+    /// The caller's own.
+    Own,
+    Repository {
+        namespace: String,
+        name: String,
+    },
+}
+
+impl Under {
+    /// What is asked for, and what of the parameter `namespace` is left to filter by.
+    fn ask(&self, namespace: Option<String>) -> Result<(Ask, Option<String>), Refusal> {
+        Ok(match (self, namespace) {
+            (Under::All, None) => (Ask::Readable, None),
+            (Under::All, Some(namespace)) => (Ask::Namespace(namespace), None),
+            (Under::Org(org), namespace) => {
+                let org = org.clone();
+                (Ask::Org { org, namespace }, None)
+            }
+            (Under::Own, namespace) => (Ask::Own, namespace),
+            (Under::Repository { .. }, Some(_)) => {
+                return Err(Refusal::bad_request(
+                    "namespace: stands in the path already; leave it out",
+                ));
+            }
+            (Under::Repository { namespace, name }, None) => {
+                let (namespace, name) = (namespace.clone(), name.clone());
+                (Ask::Repository { namespace, name }, None)
+            }
+        })
+    }
+
+    /// The org of the path: the namespace's word.
+    fn org(&self) -> Option<&str> {
+        match self {
+            Under::Org(org) => Some(org),
+            _ => None,
+        }
+    }
+}
+
+/// A repository's path.
+impl From<(String, String)> for Under {
+    fn from((namespace, name): (String, String)) -> Under {
+        Under::Repository { namespace, name }
     }
 }

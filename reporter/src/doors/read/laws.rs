@@ -29,7 +29,7 @@ impl Records {
                 count: total,
                 capped: false,
             };
-            listing(reader, rows, total, page.limit)
+            listing(reader, &filter.scope, rows, total, page.limit)
         };
         self.pool
             .read(move |reader| reader.snapshot(question))
@@ -48,7 +48,7 @@ impl Records {
                 for id in ids {
                     let row = reader.get(&id, &Scope::all())?;
                     if let Some(row) = row.filter(|row| row.class == Class::Law) {
-                        found.push(entry(reader, row)?);
+                        found.push(entry(reader, &Scope::all(), row)?);
                     }
                 }
                 Ok(found)

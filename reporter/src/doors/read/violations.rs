@@ -212,7 +212,7 @@ impl Records {
             && (filter.repository.is_none()
                 || is(
                     &filter.repository,
-                    &self.repository(result).unwrap_or_default(),
+                    &self.repository(&filter.scope, result).unwrap_or_default(),
                 ))
             && ((asked.severity.is_none() && asked.mode.is_none()) || {
                 let policy = self.policy(result);
@@ -226,22 +226,27 @@ impl Records {
             })
     }
 
-    fn repository(&self, result: &ReportResult) -> Option<String> {
+    fn repository(&self, scope: &Scope, result: &ReportResult) -> Option<String> {
         let subject = result.subject.as_ref()?;
         if subject.kind == "Repository" {
             return Some(subject.name.clone());
         }
-        Some(self.write(result)?.context.repository.clone())
+        Some(self.write(scope, result)?.context.repository.clone())
     }
 
-    fn write(&self, result: &ReportResult) -> Option<Arc<Last>> {
+    /// Not what was written in a former namespace of that name.
+    fn write(&self, scope: &Scope, result: &ReportResult) -> Option<Arc<Last>> {
         let subject = result.subject.as_ref()?;
-        self.known.objects.last(
+        let last = self.known.objects.last(
             subject.group(),
             &krate::plural(&subject.kind),
             &subject.namespace,
             &subject.name,
-        )
+        )?;
+        let time = last.time.as_microsecond();
+        scope
+            .covers_all_of(&subject.namespace, time)
+            .then_some(last)
     }
 
     fn policy(&self, result: &ReportResult) -> Option<Policy> {
@@ -268,7 +273,7 @@ impl Records {
                 let Some(row) = reader.at(position)? else {
                     return Ok(None);
                 };
-                let entry = entry(reader, row)?;
+                let entry = entry(reader, scope, row)?;
                 let report = self.report_of(&entry.row);
                 Ok(Some(Found::Denied {
                     entry: Box::new(entry),
@@ -289,7 +294,7 @@ impl Records {
                 let reported = Reported {
                     policy,
                     law_time,
-                    write: self.write(result),
+                    write: self.write(scope, result),
                     denial: denial_of(reader, scope, &violation)?,
                     id,
                     violation,

@@ -1,6 +1,6 @@
 //! Denials: the list, and one by its id.
 
-use super::{Answer, Envelope, next, unread};
+use super::{Answer, Envelope, Under, next, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::auth::Caller;
@@ -12,11 +12,12 @@ use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::entry::Part;
+use docket_ledger::query::Filter;
 use http::{HeaderMap, Uri, header};
 use jiff::Timestamp;
 
 pub(super) async fn list(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
-    listing(&state, None, uri, &headers).await
+    listing(&state, &Under::All, uri, &headers).await
 }
 
 pub(super) async fn org_list(
@@ -25,7 +26,7 @@ pub(super) async fn org_list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    listing(&state, Some(&org), uri, &headers).await
+    listing(&state, &Under::Org(org), uri, &headers).await
 }
 
 pub(super) async fn one(
@@ -34,7 +35,7 @@ pub(super) async fn one(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    single(&state, None, &id, uri, &headers).await
+    single(&state, &Under::All, &id, uri, &headers).await
 }
 
 pub(super) async fn org_one(
@@ -43,7 +44,39 @@ pub(super) async fn org_one(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    single(&state, Some(&org), &id, uri, &headers).await
+    single(&state, &Under::Org(org), &id, uri, &headers).await
+}
+
+pub(super) async fn own_list(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    listing(&state, &Under::Own, uri, &headers).await
+}
+
+pub(super) async fn own_one(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    single(&state, &Under::Own, &id, uri, &headers).await
+}
+
+pub(super) async fn repository_list(
+    state: Shared<State>,
+    Path(place): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    listing(&state, &place.into(), uri, &headers).await
+}
+
+pub(super) async fn repository_one(
+    state: Shared<State>,
+    Path((namespace, name, id)): Path<(String, String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let under = Under::Repository { namespace, name };
+    single(&state, &under, &id, uri, &headers).await
 }
 
 pub(super) async fn exhibit(
@@ -52,7 +85,7 @@ pub(super) async fn exhibit(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let (caller, entry) = found(&state, None, &id, uri, &headers).await?;
+    let (caller, entry) = found(&state, &Under::All, &id, uri, &headers).await?;
     let row = &entry.row;
     let (parts, _) = state
         .inner
@@ -85,16 +118,20 @@ pub(super) async fn exhibit(
     Ok((json, exhibit.bytes).into_response())
 }
 
-async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(headers).await?;
     let asked = Params::parse(&uri)?.list(Timestamp::now())?;
-    let ask = super::asked(org, asked.namespace.as_deref());
+    let (ask, namespace) = under.ask(asked.namespace)?;
+    let filter = Filter {
+        namespace,
+        ..asked.filter
+    };
     let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let (limit, offset) = (asked.page.limit, asked.page.offset);
     let listing = state
         .inner
         .records
-        .list(&scope, asked.filter, asked.page)
+        .list(&scope, filter, asked.page)
         .await
         .map_err(unread)?;
     let cursor = next(&listing, |entry| &entry.row);
@@ -103,11 +140,11 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
         .iter()
         .map(|entry| {
             let report = state.inner.records.report_of(&entry.row);
-            Shown::new(entry, org).beside(report).for_list()
+            Shown::new(entry, under.org()).beside(report).for_list()
         })
         .collect();
     Ok(Json(Envelope {
-        org: org.map(str::to_owned),
+        org: under.org().map(str::to_owned),
         items,
         total: listing.total,
         total_capped: listing.capped,
@@ -121,22 +158,16 @@ async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
     .into_response())
 }
 
-async fn single(
-    state: &State,
-    org: Option<&str>,
-    id: &str,
-    uri: Uri,
-    headers: &HeaderMap,
-) -> Answer {
-    let (_, entry) = found(state, org, id, uri, headers).await?;
+async fn single(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
+    let (_, entry) = found(state, under, id, uri, headers).await?;
     let report = state.inner.records.report_of(&entry.row);
-    Ok(Json(Shown::new(&entry, org).beside(report)).into_response())
+    Ok(Json(Shown::new(&entry, under.org()).beside(report)).into_response())
 }
 
 /// The one record with this id that the caller may read.
 async fn found(
     state: &State,
-    org: Option<&str>,
+    under: &Under,
     id: &str,
     uri: Uri,
     headers: &HeaderMap,
@@ -144,7 +175,7 @@ async fn found(
     let caller = state.inner.gate.caller(headers).await?;
     Params::parse(&uri)?.none()?;
     // The scope first, whether or not there is such an id: the way there tells nothing.
-    let ask = super::asked(org, None);
+    let (ask, _) = under.ask(None)?;
     let scope = state.granted(&caller, Verb::Get, &ask).await?.scope;
     let unknown = || Refusal::not_found("no such denial, or not yours to read");
     if !is_id(id) {

@@ -1,6 +1,6 @@
 //! Laws: the text by which a denial was judged, and the history of a policy.
 
-use super::{Answer, Envelope, next, unread};
+use super::{Answer, Envelope, Under, next, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
@@ -24,13 +24,36 @@ pub(super) async fn of_denial(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let caller = state.inner.gate.caller(&headers).await?;
+    named_by(&state, &Under::All, &id, uri, &headers).await
+}
+
+pub(super) async fn of_own(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    named_by(&state, &Under::Own, &id, uri, &headers).await
+}
+
+pub(super) async fn of_repository(
+    state: Shared<State>,
+    Path((namespace, name, id)): Path<(String, String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let under = Under::Repository { namespace, name };
+    named_by(&state, &under, &id, uri, &headers).await
+}
+
+async fn named_by(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
+    let caller = state.inner.gate.caller(headers).await?;
     Params::parse(&uri)?.none()?;
-    let granted = state.granted(&caller, Verb::Get, &Ask::Readable).await?;
-    let scope = granted.scope;
+    let (ask, _) = under.ask(None)?;
+    let scope = state.granted(&caller, Verb::Get, &ask).await?.scope;
     let records = &state.inner.records;
-    let found = match super::denials::is_id(&id) {
-        true => records.find(&scope, &id).await.map_err(unread)?,
+    let found = match super::denials::is_id(id) {
+        true => records.find(&scope, id).await.map_err(unread)?,
         false => Found::None,
     };
     let denial = match found {
@@ -55,7 +78,7 @@ pub(super) async fn of_denial(
 pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
     let (filter, page) = Params::parse(&uri)?.laws()?;
-    let ask = super::asked(None, filter.namespace.as_deref());
+    let (ask, _) = Under::All.ask(filter.namespace.clone())?;
     let scope = state.granted(&caller, Verb::List, &ask).await?.scope;
     // One who reads everything sees who changed the laws of a namespace too.
     let everyone = state.reads_all(&caller, Verb::List).await?;

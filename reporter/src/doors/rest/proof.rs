@@ -64,9 +64,13 @@ pub(super) async fn part(
     }
 }
 
-/// May the caller see the exhibit, if there is one?
+/// Parts that hold more than a denial's reader is shown: groups, addresses and the audit
+/// event as kept; the refused object.
+const EVIDENCE: [Part; 2] = [Part::Personal, Part::Exhibit];
+
+/// May the caller see the evidence, if there is any?
 async fn sees(state: &State, caller: &Caller, parts: &Parts) -> Result<bool, Refusal> {
-    if parts.parts.iter().all(|one| one.part != Part::Exhibit) {
+    if !parts.parts.iter().any(|one| EVIDENCE.contains(&one.part)) {
         return Ok(true);
     }
     state.sees_evidence(caller, &parts.namespace).await
@@ -74,10 +78,11 @@ async fn sees(state: &State, caller: &Caller, parts: &Parts) -> Result<bool, Ref
 
 /// Bytes as they are stored and hashed, hence base64. What is there and not the caller's
 /// to see is named, so that nobody takes it for erased.
-fn parts_item(parts: &Parts, sees_exhibit: bool) -> Value {
+fn parts_item(parts: &Parts, sees_evidence: bool) -> Value {
+    let there = |wanted: Part| parts.parts.iter().find(|salted| salted.part == wanted);
+    let shown = |wanted: Part| sees_evidence || !EVIDENCE.contains(&wanted);
     let part = |wanted: Part| {
-        let there = parts.parts.iter().find(|salted| salted.part == wanted);
-        there.map(|salted| {
+        there(wanted).filter(|_| shown(wanted)).map(|salted| {
             json!({ "salt": BASE64.encode(&salted.salt), "bytes": BASE64.encode(&salted.bytes) })
         })
     };
@@ -86,8 +91,12 @@ fn parts_item(parts: &Parts, sees_exhibit: bool) -> Value {
         "class": parts.class,
         "public": part(Part::Public),
         "personal": part(Part::Personal),
-        "exhibit": if sees_exhibit { part(Part::Exhibit) } else { None },
-        "withheld": if sees_exhibit { json!([]) } else { json!(["exhibit"]) },
+        "exhibit": part(Part::Exhibit),
+        "withheld": EVIDENCE
+            .into_iter()
+            .filter(|part| there(*part).is_some() && !shown(*part))
+            .map(Part::name)
+            .collect::<Vec<_>>(),
     })
 }
 

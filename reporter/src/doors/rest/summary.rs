@@ -1,6 +1,6 @@
 //! Denials counted: by policy, namespace, kind, enforcer and repository.
 
-use super::{Answer, said, unread};
+use super::{Answer, Under, said, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::item::time;
@@ -8,14 +8,14 @@ use crate::doors::params::Params;
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
-use docket_ledger::query::SeriesRow;
+use docket_ledger::query::{Filter, SeriesRow};
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) async fn summary(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
-    counted(&state, None, uri, &headers).await
+    counted(&state, &Under::All, uri, &headers).await
 }
 
 pub(super) async fn org_summary(
@@ -24,14 +24,31 @@ pub(super) async fn org_summary(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    counted(&state, Some(&org), uri, &headers).await
+    counted(&state, &Under::Org(org), uri, &headers).await
 }
 
-async fn counted(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+pub(super) async fn own(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
+    counted(&state, &Under::Own, uri, &headers).await
+}
+
+pub(super) async fn repository(
+    state: Shared<State>,
+    Path(place): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    counted(&state, &place.into(), uri, &headers).await
+}
+
+async fn counted(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(headers).await?;
     let (filter, namespace) = Params::parse(&uri)?.summary(Timestamp::now())?;
     let (since, until) = (filter.since, filter.until);
-    let ask = super::asked(org, namespace.as_deref());
+    let (ask, namespace) = under.ask(namespace)?;
+    let filter = Filter {
+        namespace,
+        ..filter
+    };
     let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let summary = state
         .inner
@@ -53,7 +70,7 @@ async fn counted(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap
         "openGaps": summary.open_gaps,
     });
     if let Value::Object(body) = &mut body {
-        said(body, "org", org.map(Value::from));
+        said(body, "org", under.org().map(Value::from));
         said(body, "partial", partial.then_some(Value::Bool(true)));
         said(
             body,

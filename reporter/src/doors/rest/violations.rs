@@ -1,6 +1,6 @@
 //! Violations: what was refused, and what stands though a policy objects, in one list.
 
-use super::{Answer, Envelope, unread};
+use super::{Answer, Envelope, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::cursor::Cursor;
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub(super) async fn violations(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
-    listing(&state, None, uri, &headers).await
+    listing(&state, &Under::All, uri, &headers).await
 }
 
 pub(super) async fn org_violations(
@@ -25,7 +25,7 @@ pub(super) async fn org_violations(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    listing(&state, Some(&org), uri, &headers).await
+    listing(&state, &Under::Org(org), uri, &headers).await
 }
 
 #[derive(Serialize)]
@@ -44,12 +44,13 @@ struct Body {
     incomplete: bool,
 }
 
-async fn listing(state: &State, org: Option<&str>, uri: Uri, headers: &HeaderMap) -> Answer {
+async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> Answer {
     let inner = &state.inner;
     let caller = inner.gate.caller(headers).await?;
     let now = Timestamp::now();
     let (asked, namespace, page) = Params::parse(&uri)?.violations(now)?;
-    let ask = super::asked(org, namespace.as_deref());
+    let (ask, _) = under.ask(namespace)?;
+    let org = under.org();
     let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let (limit, offset) = (page.limit, page.offset);
     let found = inner.records.violations(&scope, asked, page).await;

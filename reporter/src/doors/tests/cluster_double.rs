@@ -20,10 +20,12 @@ pub struct Cluster {
     pub importers: BTreeSet<String>,
     /// Who may see exhibits, and in which namespace (`*`: all).
     pub evidence: BTreeSet<(String, String)>,
-    /// (user, what else), as `verb resource[/subresource] [namespace] [name]`.
+    /// (user, what else), as `verb resource[/subresource][.group] [namespace] [name]`.
     pub also: BTreeSet<(String, String)>,
     /// Namespace to its org label, or empty.
     pub namespaces: BTreeMap<String, String>,
+    /// When a namespace was created, where that is not long ago.
+    pub created: BTreeMap<String, String>,
     pub organizations: Vec<Value>,
     pub bindings: Vec<Value>,
     /// Everything fails.
@@ -48,6 +50,10 @@ impl ClusterDouble {
                 .tokens
                 .insert(format!("token-of-{user}"), user.to_owned());
             cluster.may.insert((user.to_owned(), namespace.to_owned()));
+            if namespace != "*" {
+                // It is there, as a namespace that somebody may read.
+                cluster.namespaces.entry(namespace.to_owned()).or_default();
+            }
         });
     }
 
@@ -84,6 +90,12 @@ impl ClusterDouble {
                 ("POST", "tokenreviews") => reply(cluster.token_review(body)),
                 ("POST", "subjectaccessreviews") => reply(cluster.access_review(body)),
                 ("GET", "namespaces") => reply(cluster.namespace_list()),
+                ("GET", name) if path == format!("/api/v1/namespaces/{name}") => {
+                    match cluster.namespace(name) {
+                        Some(namespace) => reply(namespace),
+                        None => failed(StatusCode::NOT_FOUND),
+                    }
+                }
                 ("GET", "organizations" | "orgnamespacebindings") if cluster.bare => {
                     failed(StatusCode::NOT_FOUND)
                 }
@@ -118,15 +130,13 @@ impl Cluster {
     fn access_review(&self, body: &Value) -> Value {
         let spec = &body["spec"];
         let asked = &spec["resourceAttributes"];
-        assert_eq!(asked["group"], "docket.a5c.ai");
-        assert_eq!(
-            spec["groups"],
-            json!(["system:authenticated"]),
-            "groups are handed on"
-        );
+        let groups = spec["groups"].as_array().unwrap();
+        let handed_on = groups.iter().any(|group| group == "system:authenticated");
+        assert!(handed_on, "{spec}");
         if asked["resource"] != "denials" {
             return self.other_review(spec);
         }
+        assert_eq!(asked["group"], "docket.a5c.ai");
         let evidence = match asked["subresource"].as_str() {
             None => false,
             Some("evidence") => true,
@@ -154,7 +164,12 @@ impl Cluster {
         let asked = &spec["resourceAttributes"];
         let text = |name: &str| asked[name].as_str().unwrap_or_default();
         let mut what = format!("{} {}", text("verb"), text("resource"));
-        for (before, name) in [("/", "subresource"), (" ", "namespace"), (" ", "name")] {
+        for (before, name) in [
+            ("/", "subresource"),
+            (".", "group"),
+            (" ", "namespace"),
+            (" ", "name"),
+        ] {
             if !text(name).is_empty() {
                 what += before;
                 what += text(name);
@@ -164,19 +179,25 @@ impl Cluster {
         reviewed(spec, self.also.contains(&(user, what)))
     }
 
+    fn namespace(&self, name: &str) -> Option<Value> {
+        let org = self.namespaces.get(name)?;
+        let labels = match org.as_str() {
+            "" => json!({}),
+            org => json!({"krate.a5c.ai/org": org}),
+        };
+        let created = self.created.get(name);
+        let created = created.map_or("2026-01-01T00:00:00Z", String::as_str);
+        Some(
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                    "metadata": {"name": name, "labels": labels, "creationTimestamp": created}}),
+        )
+    }
+
     fn namespace_list(&self) -> Value {
         let items: Vec<Value> = self
             .namespaces
-            .iter()
-            .map(|(name, org)| {
-                let labels = if org.is_empty() {
-                    json!({})
-                } else {
-                    json!({"krate.a5c.ai/org": org})
-                };
-                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
-                       "metadata": { "name": name, "labels": labels }})
-            })
+            .keys()
+            .filter_map(|name| self.namespace(name))
             .collect();
         json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
                "metadata": {}, "items": items})
@@ -199,7 +220,11 @@ fn reply(body: Value) -> Response<Body> {
 }
 
 fn failed(code: StatusCode) -> Response<Body> {
+    let reason = match code {
+        StatusCode::NOT_FOUND => "NotFound",
+        _ => "InternalError",
+    };
     let body = json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
-                      "message": "no", "reason": "No", "code": code.as_u16()});
+                      "message": "no", "reason": reason, "code": code.as_u16()});
     (code, axum::Json(body)).into_response()
 }

@@ -60,7 +60,7 @@ async fn a_denial_without_an_exhibit_and_one_out_of_scope_are_not_found() {
 }
 
 #[tokio::test]
-async fn the_parts_of_a_reader_are_without_the_exhibit_and_say_so() {
+async fn the_parts_of_a_reader_are_without_the_evidence_and_say_so() {
     let (world, with, without) = world();
     for (user, sees) in [("reader", false), ("elsewhere", false), ("keeper", true)] {
         let all = world.get(user, "/api/parts?from=0&limit=10").await.json();
@@ -74,10 +74,11 @@ async fn the_parts_of_a_reader_are_without_the_exhibit_and_say_so() {
         };
         assert_eq!(of(with), &one);
         assert_eq!(one["exhibit"]["bytes"].is_string(), sees, "{user}");
-        let withheld = if sees { json!([]) } else { json!(["exhibit"]) };
-        assert_eq!(one["withheld"], withheld);
-        assert!(one["personal"]["bytes"].is_string());
-        assert_eq!(of(without)["withheld"], json!([]));
+        assert_eq!(one["personal"]["bytes"].is_string(), sees, "{user}");
+        let withheld = |parts: &[&str]| if sees { json!([]) } else { json!(parts) };
+        assert_eq!(one["withheld"], withheld(&["personal", "exhibit"]));
+        assert!(one["public"]["bytes"].is_string());
+        assert_eq!(of(without)["withheld"], withheld(&["personal"]));
         assert_eq!(of(without)["exhibit"], Value::Null);
     }
 }

@@ -1,7 +1,8 @@
 //! A ledger with denials in it, and a router over it.
 
 use super::cluster_double::ClusterDouble;
-use crate::doors::{Callers, Head, Patience, Settings, State, aggregated, router};
+use crate::doors::read::Records;
+use crate::doors::{Callers, Head, Known, Patience, Settings, State, aggregated, router};
 use crate::metrics::{Metrics, render};
 use crate::serve::Peer;
 use axum::Router;
@@ -28,7 +29,7 @@ pub struct World {
     registry: Registry,
     size: watch::Sender<u64>,
     // Removed with the world.
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     recorded: i64,
 }
 
@@ -129,9 +130,14 @@ impl World {
             stop,
             registry,
             size,
-            _directory: directory,
+            directory,
             recorded: 1_800_000_000_000_000,
         }
+    }
+
+    /// The ledger without a door before it.
+    pub fn records(&self) -> Records {
+        Records::new(self.directory.path().join("ledger.db"), 1, Known::default())
     }
 
     /// Appends one entry and returns its position.

@@ -272,7 +272,7 @@ async fn laws_are_listed_for_who_may_and_those_of_a_denial_for_its_reader() {
     public["attributions"][0]["laws"] = json!([id(70)]);
     world.cluster.change(|cluster| {
         for verb in ["get", "list"] {
-            let laws = ("admin".to_owned(), format!("{verb} laws"));
+            let laws = ("admin".to_owned(), format!("{verb} laws.docket.a5c.ai"));
             cluster.also.insert(laws);
         }
     });
@@ -371,7 +371,7 @@ async fn own_denials_are_of_the_kind_mydenial_and_never_anothers() {
         for verb in ["get", "list", "watch"] {
             cluster
                 .also
-                .insert(("bob".into(), format!("{verb} mydenials")));
+                .insert(("bob".into(), format!("{verb} mydenials.docket.a5c.ai")));
         }
     });
     world.deny(&Denial::new(80));
