@@ -48,6 +48,7 @@ bench: ## figures, each a ratio to a baseline of the same run
 	@$(CARGO) build --release --workspace
 	@$(TARGET)/release/docket-bench witness
 	@$(TARGET)/release/docket-bench audit
+	@$(TARGET)/release/docket-bench lag
 
 lint: ## formatting and lints
 	@$(CARGO) fmt --all --check

@@ -4,6 +4,7 @@
 
 mod audit;
 mod echo;
+mod lag;
 mod load;
 mod process;
 mod reporter;
@@ -28,6 +29,8 @@ enum What {
     Witness(witness::Args),
     /// Durable audit events through /audit, against a bare endpoint and a plain table.
     Audit(audit::Args),
+    /// From a refusal to a watch of the aggregated API, on a whole control plane.
+    Lag(lag::Args),
     /// The echo itself, as a process of its own.
     #[command(hide = true)]
     Echo(echo::Args),
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         What::Witness(args) => witness::run(args),
         What::Echo(args) => echo::run(args),
         What::Audit(args) => audit::run(args),
+        What::Lag(args) => lag::run(args),
         What::Sink(args) => reporter::sink(args),
     }
 }

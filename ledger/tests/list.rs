@@ -452,7 +452,9 @@ fn series_count_denials_by_their_first_attribution_whole_and_within_a_time() {
             assert_eq!(row.series, Some(series), "{filter:?}");
             let found = reader.get(&row.id, &filter.scope).unwrap().unwrap();
             assert_eq!(found.series, row.series);
-            let begun = reader.begins(&row.id, &filter.scope, 1).unwrap();
+            let begun = reader
+                .begins(&row.id, &[row.class], &filter.scope, 1)
+                .unwrap();
             assert_eq!(begun, [found]);
         }
         let rows = reader.series(&filter, 999).unwrap();

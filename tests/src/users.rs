@@ -57,6 +57,8 @@ pub const USERS: [User; 5] = [
 const DEVELOPER: &str = "krate-developer";
 const READ_DENIALS: &str = "docket-denials-reader";
 const READ_EVIDENCE: &str = "docket-evidence-reader";
+const READ_CLUSTER: &str = "docket-clusterdenials-reader";
+const READ_LAWS: &str = "docket-laws-reader";
 
 /// Roles and bindings. The roles for reading denials are those of `deploy/rbac.yaml`.
 pub fn rbac() -> Vec<Value> {
@@ -111,6 +113,13 @@ pub fn rbac() -> Vec<Value> {
             READ_EVIDENCE,
             &[person(AUDITOR)],
         ),
+        binding(
+            "docket-auditor-cluster",
+            None,
+            READ_CLUSTER,
+            &[person(AUDITOR)],
+        ),
+        binding("docket-auditor-laws", None, READ_LAWS, &[person(AUDITOR)]),
         binding(
             "docket-platform-engineers",
             None,

@@ -61,15 +61,22 @@ impl Reader {
         Ok(found)
     }
 
-    /// Denials and passes whose id begins so, at most `limit`.
+    /// Entries of these classes whose id begins so, at most `limit`.
     /// Those out of scope do not count.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn begins(&self, id: &str, scope: &Scope, limit: usize) -> Result<Vec<Row>, StoreError> {
-        let (denial, pass) = (Class::Denial as u8, Class::Pass as u8);
+    pub fn begins(
+        &self,
+        id: &str,
+        classes: &[Class],
+        scope: &Scope,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let classes: Vec<String> = classes.iter().map(|one| (*one as u8).to_string()).collect();
+        let classes = classes.join(", ");
         let sql = format!(
-            "{ROW} WHERE r.id >= ?1 AND r.id < ?2 AND r.class IN ({denial}, {pass}) ORDER BY r.id"
+            "{ROW} WHERE r.id >= ?1 AND r.id < ?2 AND r.class IN ({classes}) ORDER BY r.id"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut found = statement.query([id, &format!("{id}{}", char::MAX)])?;

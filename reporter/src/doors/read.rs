@@ -268,7 +268,7 @@ impl Records {
         let (scope, id) = (scope.clone(), id.to_owned());
         self.pool
             .read(move |reader| {
-                let mut rows = reader.begins(&id, &scope, 2)?;
+                let mut rows = reader.begins(&id, &[Class::Denial, Class::Pass], &scope, 2)?;
                 Ok(match (rows.pop(), rows.is_empty()) {
                     (Some(_), false) => Found::Several,
                     (Some(row), true) => Found::One(Box::new(entry(reader, &scope, row)?)),

@@ -13,6 +13,7 @@ mod exhibits;
 mod first_run;
 mod forgery;
 mod import;
+mod kubectl;
 mod law;
 mod outages;
 mod outcomes;

@@ -35,7 +35,7 @@ impl Call {
         }
     }
 
-    async fn entry(&self, name: &str) -> Result<(Scope, Box<Entry>), Failure> {
+    async fn entry(&self, name: &str) -> Result<(Scope, Entry), Failure> {
         // The scope first, whether or not there is such a name: the way there tells nothing.
         let scope = self.granted(Verb::Get).await?.scope;
         let found = self.found(&scope, name).await?;

@@ -40,7 +40,10 @@ impl Call {
         let everyone = self.everyone(Verb::List).await?;
         let records = &self.state.inner.records;
         let (entries, total, more) = match name {
-            Some(name) => (self.law_named(&name).await?.into_iter().collect(), 0, false),
+            Some(name) => {
+                let named = self.law_named(&name).await?.into_iter();
+                (named.filter(|law| law.row.id == name).collect(), 0, false)
+            }
             None => {
                 let page = Page {
                     limit: self.options.limit,
@@ -101,8 +104,8 @@ impl Call {
         if !is_id(name) {
             return Ok(None);
         }
-        let found = self.state.inner.records.laws_named(vec![name.to_owned()]);
-        Ok(found.await.map_err(unread)?.pop())
+        let found = self.state.inner.records.law(&Scope::all(), name).await;
+        super::list::only(found.map_err(unread)?, name)
     }
 
     fn law_filter(&self) -> Result<(LawFilter, Option<String>), Failure> {

@@ -181,22 +181,12 @@ impl Call {
     }
 
     /// The record with this id, or the only one whose id begins so.
-    pub(super) async fn found(
-        &self,
-        scope: &Scope,
-        name: &str,
-    ) -> Result<Option<Box<Entry>>, Failure> {
+    pub(super) async fn found(&self, scope: &Scope, name: &str) -> Result<Option<Entry>, Failure> {
         if !is_id(name) {
             return Ok(None);
         }
         let found = self.state.inner.records.find(scope, name).await;
-        match found.map_err(unread)? {
-            Found::One(entry) => Ok(Some(entry)),
-            Found::None => Ok(None),
-            Found::Several => Err(Failure::bad_request(format!(
-                "several denials begin with {name}; give more of the name"
-            ))),
-        }
+        only(found.map_err(unread)?, name)
     }
 
     /// As it was when the ledger held `size` entries; `None` for what was not there, or is
@@ -225,4 +215,15 @@ impl Call {
 
 fn weight(entry: &Entry) -> usize {
     entry.row.public.len() + entry.row.personal.as_ref().map_or(0, Vec::len)
+}
+
+/// Not one of several that begin alike.
+pub(super) fn only(found: Found, name: &str) -> Result<Option<Entry>, Failure> {
+    match found {
+        Found::One(entry) => Ok(Some(*entry)),
+        Found::None => Ok(None),
+        Found::Several => Err(Failure::bad_request(format!(
+            "several begin with {name}; give more of the name"
+        ))),
+    }
 }

@@ -171,15 +171,15 @@ const SUMMARIES: &[Column] = &[
 const LAWS: &[Column] = &[
     NAME,
     column("Kind", 0, "What it is", |object, _| {
-        text(&object["objectKind"])
+        text(&object["of"]["kind"])
     }),
     column(
         "Object",
         0,
         "Its name, and namespace if it has one",
         |object, _| {
-            let name = object["name"].as_str().unwrap_or_default();
-            match object["namespace"]
+            let name = object["of"]["name"].as_str().unwrap_or_default();
+            match object["of"]["namespace"]
                 .as_str()
                 .filter(|space| !space.is_empty())
             {

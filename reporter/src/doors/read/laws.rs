@@ -1,6 +1,6 @@
 //! Laws: the versions of policies, and who changed them.
 
-use super::{Entry, Listing, ReadError, Records, Scope, entry, listing, one_more};
+use super::{Entry, Found, Listing, ReadError, Records, Scope, entry, listing, one_more};
 use docket_ledger::entry::Class;
 use docket_ledger::query::{LawFilter, Page, Reader, Total};
 
@@ -33,6 +33,24 @@ impl Records {
         };
         self.pool
             .read(move |reader| reader.snapshot(question))
+            .await
+    }
+
+    /// The law with this id, or the only one whose id begins so.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub(in crate::doors) async fn law(&self, scope: &Scope, id: &str) -> Result<Found, ReadError> {
+        let (scope, id) = (scope.clone(), id.to_owned());
+        self.pool
+            .read(move |reader| {
+                let mut rows = reader.begins(&id, &[Class::Law], &scope, 2)?;
+                Ok(match (rows.pop(), rows.is_empty()) {
+                    (Some(_), false) => Found::Several,
+                    (Some(row), true) => Found::One(Box::new(entry(reader, &scope, row)?)),
+                    (None, _) => Found::None,
+                })
+            })
             .await
     }
 

@@ -287,8 +287,23 @@ async fn laws_are_listed_for_who_may_and_those_of_a_denial_for_its_reader() {
         object["of"],
         json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "name": "require-pr-description"})
     );
+    let request = asked("admin", &format!("{V1}/laws")).header("accept", TABLE);
+    let table = world
+        .proxied("docket-webhook", request.body(Body::empty()).unwrap())
+        .await
+        .json();
+    let cells = table["rows"][0]["cells"].as_array().unwrap();
+    assert_eq!(
+        cells[..4],
+        [
+            json!(id(70)[..12]),
+            json!("ValidatingPolicy"),
+            json!("require-pr-description"),
+            json!("first-seen")
+        ]
+    );
     let one = world
-        .kube("admin", &format!("{V1}/laws/{}", id(70)))
+        .kube("admin", &format!("{V1}/laws/{}", &id(70)[..12]))
         .await
         .json();
     assert_eq!(one["text"]["kind"], "ValidatingPolicy");
