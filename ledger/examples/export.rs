@@ -1,6 +1,7 @@
 //! Writes a small ledger as files that any reader of C2SP tiled logs can open:
 //! `export DIRECTORY`. The Go test in `tests/tlog` reads them.
 
+use data_encoding::BASE64;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::query::Reader;
 use docket_ledger::store::{Batch, Options, Store};
@@ -45,6 +46,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     write(&directory.join("verifier-key"), store.verifier_key())?;
     let reader = Reader::open(&path)?;
     write(&directory.join("checkpoint"), reader.checkpoint()?)?;
+    for position in [0, 300, ENTRIES - 1] {
+        let proof = reader.inclusion(position)?.ok_or("an entry is missing")?;
+        // As the doors write it.
+        let hash = |hash| BASE64.encode(hash);
+        let proof = serde_json::json!({
+            "position": proof.position,
+            "leaf": BASE64.encode(&proof.leaf),
+            "path": proof.path.iter().map(|one| hash(one)).collect::<Vec<_>>(),
+            "treeSize": proof.size,
+            "checkpoint": proof.checkpoint,
+        });
+        let path = directory.join(format!("proof/{position}"));
+        write(&path, proof.to_string())?;
+    }
     for level in 0..8_u8 {
         let hashes = ENTRIES >> (8 * level);
         for index in 0..hashes.div_ceil(256) {

@@ -9,6 +9,7 @@ package tlog
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -180,6 +181,48 @@ func TestOneRecordIsProvedAndAnotherIsNot(t *testing.T) {
 	other[20] ^= 1
 	if tlog.CheckRecord(proof, tree.N, tree.Hash, 300, tlog.RecordHash(other)) == nil {
 		t.Fatal("a changed leaf was proved")
+	}
+}
+
+// What the doors give as the proof of one denial, without what else they say of it.
+type proof struct {
+	Position   int64
+	Leaf       []byte
+	Path       [][]byte
+	TreeSize   int64
+	Checkpoint string
+}
+
+func TestAProofOfTheDoorsIsBelievedAndNoOther(t *testing.T) {
+	directory := export(t)
+	tree := checkpoint(t, directory)
+	names, err := os.ReadDir(filepath.Join(directory, "proof"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("there is no proof to read", err)
+	}
+	for _, name := range names {
+		var given proof
+		if err := json.Unmarshal(read(t, directory, "proof", name.Name()), &given); err != nil {
+			t.Fatal(err)
+		}
+		if given.TreeSize != tree.N || given.Checkpoint != string(read(t, directory, "checkpoint")) {
+			t.Fatalf("the proof is of another tree: %v", given)
+		}
+		var path tlog.RecordProof
+		for _, hash := range given.Path {
+			path = append(path, tlog.Hash(hash))
+		}
+		check := func(position int64, leaf []byte) error {
+			return tlog.CheckRecord(path, tree.N, tree.Hash, position, tlog.RecordHash(leaf))
+		}
+		if err := check(given.Position, given.Leaf); err != nil {
+			t.Fatal(err)
+		}
+		other := bytes.Clone(given.Leaf)
+		other[20] ^= 1
+		if check(given.Position, other) == nil || check(given.Position^1, given.Leaf) == nil {
+			t.Fatal("another leaf, or another place, was proved")
+		}
 	}
 }
 

@@ -1,6 +1,6 @@
 //! One failure, two audiences: what the caller may know, and what the log must know.
 
-use axum::Json;
+use super::json::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -49,6 +49,11 @@ impl Refusal {
         )
     }
 
+    /// 410: what it goes on from is not to be had here.
+    pub(super) fn gone(message: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::GONE, "gone", message)
+    }
+
     /// 413: more than one request may bring.
     pub(super) fn too_large(message: &str) -> Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
@@ -68,6 +73,11 @@ impl Refusal {
     /// Code and message, for a door with another shape.
     pub(super) fn said(self) -> (StatusCode, String) {
         (self.status, self.message)
+    }
+
+    /// The two words of the body.
+    pub(super) fn words(&self) -> (&'static str, &str) {
+        (self.error, &self.message)
     }
 
     fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Refusal {

@@ -31,6 +31,8 @@ mod table;
 mod token;
 mod watch;
 
+pub(super) use safe::dangerous;
+
 use super::State;
 use super::ask::{Ask, Granted, Verb};
 use super::auth::{Caller, Permission};

@@ -20,11 +20,13 @@ mod guard;
 mod impersonate;
 mod import;
 mod item;
+mod json;
 mod kube;
 pub(crate) mod orgs;
 mod others;
 mod outcome;
 mod params;
+mod proved;
 pub mod read;
 mod rest;
 #[cfg(test)]
@@ -83,6 +85,10 @@ pub struct Settings {
     pub at_once: usize,
     /// Open streams at one time, watches included; more are told to come back.
     pub streams: usize,
+    /// Silence on a stream after which its reader is told that it is still there.
+    pub heartbeat: Duration,
+    /// How long a reader of a stream may take nothing.
+    pub stall: Duration,
     /// Longest that one request may take.
     pub time_limit: Duration,
     /// How long answers about callers are believed.
@@ -109,6 +115,8 @@ impl Settings {
             readers: 4,
             at_once: 64,
             streams: 2048,
+            heartbeat: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
             time_limit: Duration::from_secs(10),
             patience: Patience::default(),
             import: None,
@@ -134,6 +142,8 @@ struct Inner {
     at_once: Arc<tokio::sync::Semaphore>,
     streams: Arc<tokio::sync::Semaphore>,
     reauthorise: Duration,
+    heartbeat: Duration,
+    stall: Duration,
     time_limit: Duration,
     import: Option<Import>,
     metrics: Metrics,
@@ -164,6 +174,8 @@ impl State {
                 replay,
                 at_once: Arc::new(tokio::sync::Semaphore::new(settings.at_once)),
                 streams: Arc::new(tokio::sync::Semaphore::new(settings.streams)),
+                heartbeat: settings.heartbeat,
+                stall: settings.stall,
                 time_limit: settings.time_limit,
                 import: settings.import,
                 metrics: settings.metrics,

@@ -123,6 +123,17 @@ impl Params {
         Ok(asked)
     }
 
+    /// All filters, and where to go on.
+    pub(super) fn stream(
+        mut self,
+        now: Timestamp,
+    ) -> Result<(Filter, Option<String>, Option<String>), Refusal> {
+        let (filter, namespace) = self.filter(now)?;
+        let cursor = self.take("cursor");
+        self.end(&[&FILTERS[..], &["cursor"]].concat())?;
+        Ok((filter, namespace, cursor))
+    }
+
     /// Time and paging.
     pub(super) fn gaps(mut self, now: Timestamp) -> Result<(GapsAsked, Page), Refusal> {
         let page = self.page()?;

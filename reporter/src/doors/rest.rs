@@ -5,6 +5,7 @@ mod gaps;
 mod laws;
 mod outcomes;
 mod proof;
+mod stream;
 mod summary;
 mod violations;
 
@@ -28,6 +29,7 @@ use outcomes::outcomes;
 use proof::{checkpoint, part, parts, tile, verifier_key};
 use serde::Serialize;
 use serde_json::Value;
+use stream::{org_stream, stream};
 use summary::{org_summary, summary};
 use violations::{org_violations, violations};
 
@@ -38,17 +40,28 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/policy-denials", get(list))
         .route("/api/policy-denials/summary", get(summary))
         .route("/api/policy-denials/{id}", get(one))
+        .route("/api/policy-denials/stream", get(stream))
         .route("/api/policy-denials/{id}/exhibit", get(exhibit))
+        .route("/api/policy-denials/{id}/proof", get(denials::proof))
         .route("/api/orgs/{org}/policy-denials", get(org_list))
         .route("/api/orgs/{org}/policy-denials/summary", get(org_summary))
+        .route("/api/orgs/{org}/policy-denials/stream", get(org_stream))
         .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
+        .route(
+            "/api/orgs/{org}/policy-denials/{id}/proof",
+            get(denials::org_proof),
+        )
         .route("/api/my-denials", get(denials::own_list))
         .route("/api/my-denials/summary", get(summary::own))
+        .route("/api/my-denials/stream", get(stream::own))
         .route("/api/my-denials/{id}", get(denials::own_one))
+        .route("/api/my-denials/{id}/proof", get(denials::own_proof))
         .route("/api/my-denials/{id}/law", get(laws::of_own))
         .route(&repository(""), get(denials::repository_list))
         .route(&repository("/summary"), get(summary::repository))
+        .route(&repository("/stream"), get(stream::repository))
         .route(&repository("/{id}"), get(denials::repository_one))
+        .route(&repository("/{id}/proof"), get(denials::repository_proof))
         .route(&repository("/{id}/law"), get(laws::of_repository))
         .route("/api/policy-violations", get(violations))
         .route("/api/orgs/{org}/policy-violations", get(org_violations))
@@ -87,6 +100,9 @@ struct Envelope<T> {
     offset: u64,
     has_more: bool,
     cursor: Option<String>,
+    /// Where a stream begins that shows what comes after this list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     /// Some namespaces of the org are not the caller's to read.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,

@@ -1,6 +1,7 @@
 //! Who reads, and who is not let in.
 
 use super::labels::{Counters, Gauges};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -9,11 +10,20 @@ use prometheus_client::registry::Registry;
 pub(crate) struct Readers {
     pub(super) refused_identities: Counters,
     streams: Gauges,
+    /// Readers of streams that took nothing for too long, and were ended.
+    pub(crate) slow: Counter,
 }
 
 impl Readers {
     pub(super) fn register(all: &mut Registry) -> Readers {
+        let slow = Counter::default();
+        all.register(
+            "slow_readers",
+            "Readers of streams that took nothing for half a minute, and were ended",
+            slow.clone(),
+        );
         Readers {
+            slow,
             refused_identities: Counters::register(
                 all,
                 "refused_identities",

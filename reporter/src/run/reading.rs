@@ -125,7 +125,9 @@ async fn rest(
     }
     tasks.serve(
         "the reading listener",
-        bound.serve(doors::router(state), metrics.clone(), stopped.clone()),
+        bound
+            .wide()
+            .serve(doors::router(state), metrics.clone(), stopped.clone()),
     );
     Ok(())
 }

@@ -7,7 +7,6 @@ use super::{Call, unread};
 use crate::doors::ask::Verb;
 use crate::doors::item::Shown;
 use crate::doors::read::{Entry, Scope};
-use data_encoding::BASE64;
 use docket_ledger::entry;
 use docket_ledger::query::SaltedPart;
 use serde_json::{Value, json};
@@ -72,42 +71,9 @@ impl Call {
         Ok(self.below("DenialEvidence", entry, members).body)
     }
 
-    /// All that anyone needs to recompute the root that is signed, without asking again.
     async fn proof(&self, name: &str, scope: &Scope, entry: &Entry) -> Result<Value, Failure> {
-        let inner = &self.state.inner;
-        let proof = inner.records.inclusion(entry).await.map_err(unread)?;
-        let proof = proof.ok_or_else(|| Failure::not_found("denials", name))?;
-        let sees = self.state.sees_evidence(&self.caller, &entry.row.namespace);
-        let sees = sees.await?;
-        let (mut parts, mut withheld) = (json!({}), Vec::new());
-        for salted in self.parts(scope, entry).await? {
-            let (name, open) = match salted.part {
-                entry::Part::Public => ("public", true),
-                entry::Part::Personal => ("personal", sees),
-                entry::Part::Exhibit => ("exhibit", sees),
-            };
-            if open {
-                parts[name] = json!({
-                    "salt": BASE64.encode(&salted.salt),
-                    "bytes": BASE64.encode(&salted.bytes),
-                });
-            } else {
-                withheld.push(name);
-            }
-        }
-        let path = proof.path.iter().map(|hash| BASE64.encode(hash));
-        let members = json!({
-            "id": entry.row.id,
-            "position": proof.position,
-            "leaf": BASE64.encode(&proof.leaf),
-            "path": path.collect::<Vec<_>>(),
-            "treeSize": proof.size,
-            "checkpoint": proof.checkpoint,
-            "verifierKey": inner.verifier_key,
-            "parts": parts,
-            // Named, so that nobody takes them for erased.
-            "withheld": withheld,
-        });
+        let proof = self.state.proof(&self.caller, scope, entry).await?;
+        let members = proof.ok_or_else(|| Failure::not_found("denials", name))?;
         Ok(self.below("DenialProof", entry, members).body)
     }
 

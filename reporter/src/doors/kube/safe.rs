@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// Would a terminal obey this, or hide with it?
-fn dangerous(c: char) -> bool {
+pub(in crate::doors) fn dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -6,9 +6,9 @@ use crate::doors::ask::{Granted, Verb};
 use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::item::Shown;
+use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::{Entry, Found, Scope};
-use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::entry::Part;
@@ -85,7 +85,7 @@ pub(super) async fn exhibit(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let (caller, entry) = found(&state, &Under::All, &id, uri, &headers).await?;
+    let (caller, _, entry) = found(&state, &Under::All, &id, uri, &headers).await?;
     let row = &entry.row;
     let (parts, _) = state
         .inner
@@ -118,6 +118,50 @@ pub(super) async fn exhibit(
     Ok((json, exhibit.bytes).into_response())
 }
 
+pub(super) async fn proof(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    proved(&state, &Under::All, &id, uri, &headers).await
+}
+
+pub(super) async fn org_proof(
+    state: Shared<State>,
+    Path((org, id)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    proved(&state, &Under::Org(org), &id, uri, &headers).await
+}
+
+pub(super) async fn own_proof(
+    state: Shared<State>,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    proved(&state, &Under::Own, &id, uri, &headers).await
+}
+
+pub(super) async fn repository_proof(
+    state: Shared<State>,
+    Path((namespace, name, id)): Path<(String, String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
+    let under = Under::Repository { namespace, name };
+    proved(&state, &under, &id, uri, &headers).await
+}
+
+async fn proved(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
+    let (caller, scope, entry) = found(state, under, id, uri, headers).await?;
+    let proof = state.proof(&caller, &scope, &entry).await?;
+    let proof = proof.ok_or_else(|| Refusal::not_found("no such denial, or not yours to read"))?;
+    Ok(Json(proof).into_response())
+}
+
 async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(headers).await?;
     let asked = Params::parse(&uri)?.list(Timestamp::now())?;
@@ -128,6 +172,9 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
     };
     let Granted { scope, partial } = state.granted(&caller, Verb::List, &ask).await?;
     let (limit, offset) = (asked.page.limit, asked.page.offset);
+    // Before the list: what comes between the two is in both, and missing in neither.
+    let size = state.inner.records.size().await.map_err(unread)?;
+    let version = state.inner.versions.print(size);
     let listing = state
         .inner
         .records
@@ -152,6 +199,7 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         offset,
         has_more: listing.more,
         cursor,
+        version: Some(version),
         partial,
         replay: state.inner.replay,
     })
@@ -159,7 +207,7 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
 }
 
 async fn single(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
-    let (_, entry) = found(state, under, id, uri, headers).await?;
+    let (_, _, entry) = found(state, under, id, uri, headers).await?;
     let report = state.inner.records.report_of(&entry.row);
     Ok(Json(Shown::new(&entry, under.org()).beside(report)).into_response())
 }
@@ -171,7 +219,7 @@ async fn found(
     id: &str,
     uri: Uri,
     headers: &HeaderMap,
-) -> Result<(Caller, Box<Entry>), Refusal> {
+) -> Result<(Caller, Scope, Box<Entry>), Refusal> {
     let caller = state.inner.gate.caller(headers).await?;
     Params::parse(&uri)?.none()?;
     // The scope first, whether or not there is such an id: the way there tells nothing.
@@ -182,7 +230,7 @@ async fn found(
         return Err(unknown());
     }
     match state.inner.records.find(&scope, id).await.map_err(unread)? {
-        Found::One(entry) => Ok((caller, entry)),
+        Found::One(entry) => Ok((caller, scope, entry)),
         Found::None => Err(unknown()),
         Found::Several => Err(Refusal::bad_request(format!(
             "id: several denials begin with {id}; give more of it"

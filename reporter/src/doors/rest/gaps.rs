@@ -4,9 +4,9 @@ use super::{Answer, Envelope, next, said, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
 use crate::doors::item::time;
+use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::Scope;
-use axum::Json;
 use axum::extract::State as Shared;
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
@@ -41,6 +41,7 @@ pub(super) async fn gaps(state: Shared<State>, uri: Uri, headers: HeaderMap) -> 
         offset,
         has_more: listing.more,
         cursor,
+        version: None,
         partial: false,
         replay: state.inner.replay,
     })

@@ -5,9 +5,9 @@ use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::item::time;
+use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::{Entry, Found};
-use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
@@ -100,6 +100,7 @@ pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) 
         offset,
         has_more: listing.more,
         cursor,
+        version: None,
         partial: false,
         replay: state.inner.replay,
     })

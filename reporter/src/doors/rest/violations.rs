@@ -5,10 +5,10 @@ use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::cursor::Cursor;
 use crate::doors::item::{Shown, time};
+use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::FoundViolation;
 use crate::doors::violation::Violation;
-use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use http::{HeaderMap, Uri};
@@ -88,6 +88,7 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
             cursor: found
                 .next
                 .map(|(time, position)| Cursor { time, position }.print()),
+            version: None,
             partial,
             replay: inner.replay,
         },

@@ -13,5 +13,6 @@ mod outcomes;
 mod reading;
 mod scopes;
 mod shape;
+mod streaming;
 mod violations;
 mod world;

@@ -2,7 +2,10 @@
 
 use super::world::{Denial, World, gap, id};
 use crate::doors::read::Records;
-use docket_ledger::entry::Class;
+use data_encoding::BASE64;
+use docket_ledger::entry::{Class, Leaf, Part};
+use docket_ledger::tree::{leaf_hash, node_hash};
+use docket_ledger::verify;
 use serde_json::{Value, json};
 
 /// Six denials, each different in what the filters ask for.
@@ -594,4 +597,66 @@ async fn a_replay_says_so_and_takes_its_own_token_only() {
     let org = http::Request::get("/api/orgs/nobody/policy-denials")
         .header("authorization", format!("Bearer {token}"));
     world.request(org).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_denial_is_proved_by_one_answer_and_nothing_else() {
+    let mut world = World::new();
+    for n in 0..300 {
+        world.deny(&Denial::new(n));
+    }
+    world.cluster.grant("anna", "krate-org-acme");
+    let path = format!("/api/orgs/acme/policy-denials/{}/proof", id(77));
+    let proof = world.get("anna", &path).await.json();
+    let bytes = |value: &Value| BASE64.decode(value.as_str().unwrap().as_bytes()).unwrap();
+    // The leaf says which bytes the denial had.
+    let leaf = bytes(&proof["leaf"]);
+    let public = &proof["parts"]["public"];
+    let salt = bytes(&public["salt"]).try_into().unwrap();
+    let said = bytes(&public["bytes"]);
+    let commitment = verify::commitment(Part::Public, &salt, &said);
+    assert_eq!(Leaf::parse(&leaf).unwrap().public, commitment);
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(
+        (&said["id"], &proof["id"]),
+        (&json!(id(77)), &json!(id(77)))
+    );
+    // Names, addresses and texts are evidence.
+    assert_eq!(proof["withheld"], json!(["personal"]));
+    assert_eq!(proof["parts"]["personal"], Value::Null);
+    // The hashes lead to the root that is signed: RFC 9162, 2.1.3.2.
+    let number = |name: &str| proof[name].as_u64().unwrap();
+    let (mut place, mut last) = (number("position"), number("treeSize") - 1);
+    assert_eq!((place, last), (77, 299));
+    let mut hash = leaf_hash(&leaf);
+    for beside in proof["path"].as_array().unwrap() {
+        let beside = bytes(beside).try_into().unwrap();
+        if place % 2 == 1 || place == last {
+            hash = node_hash(&beside, &hash);
+            while place % 2 == 0 && place != 0 {
+                (place, last) = (place / 2, last / 2);
+            }
+        } else {
+            hash = node_hash(&hash, &beside);
+        }
+        (place, last) = (place / 2, last / 2);
+    }
+    assert_eq!(last, 0);
+    let text = |name: &str| proof[name].as_str().unwrap();
+    let key = world.get("anna", "/verifier-key").await.bytes;
+    assert_eq!(text("verifierKey").as_bytes(), key.trim_ascii());
+    let signed = verify::check_note(text("checkpoint"), text("verifierKey")).unwrap();
+    assert_eq!((signed.root, signed.size), (hash, 300));
+
+    let whole = format!("/api/policy-denials/{}/proof", id(77));
+    let whole = world.get("admin", &whole).await.json();
+    assert_eq!(whole["leaf"], proof["leaf"]);
+    for path in [
+        format!("/api/orgs/acme/policy-denials/{}/proof", id(999)),
+        "/api/policy-denials/x/proof".to_owned(),
+    ] {
+        world.get("anna", &path).await.refused(404, "not_found");
+    }
+    let other = format!("/api/orgs/globex/policy-denials/{}/proof", id(77));
+    world.get("anna", &other).await.refused(403, "forbidden");
 }
