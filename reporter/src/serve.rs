@@ -23,6 +23,8 @@ use tower::ServiceExt as _;
 const CONNECTIONS: usize = 512;
 /// The same where most of them stay open: watches, of which the door has its own limit.
 const WIDE: usize = 4096;
+/// Headers of a request over HTTP/1.1.
+const MANY: usize = 4096;
 /// Requests of one HTTP/2 connection at a time.
 const STREAMS: u32 = 4096;
 /// A TLS handshake takes milliseconds; who needs longer is not serious.
@@ -181,6 +183,8 @@ async fn connection<I>(
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
+        // The groups of whoever asks through the API server are headers; hyper takes 100.
+        .max_headers(MANY)
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .keep_alive(true);

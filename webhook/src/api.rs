@@ -47,12 +47,6 @@ const THREADS: usize = 2;
 /// Added to their nice value: reviews go first where processors are short.
 const NICENESS: i32 = 10;
 
-/// How long what is not a watch may take, from its head to the end of its answer. The
-/// reporter gives itself 10 s to begin, the API server all of it 60 s.
-const CALL: Duration = Duration::from_secs(30);
-/// How long the reporter may take to begin an answer.
-const BEGIN: Duration = Duration::from_secs(15);
-
 /// Where the reporter is, and what readers may cost.
 pub struct Setting {
     /// Where the API server calls.
@@ -69,6 +63,8 @@ pub struct Setting {
     pub watches: Arc<Seats>,
     /// Other requests at one time.
     pub calls: Arc<Seats>,
+    /// In it a call must be answered in full, and a watch have begun.
+    pub patience: Duration,
     /// What is counted.
     pub counts: Counts,
 }
@@ -115,6 +111,7 @@ impl Api {
                 setting.reporter,
                 setting.watches,
                 setting.calls,
+                setting.patience,
                 setting.counts,
                 ended,
             ),

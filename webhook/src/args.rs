@@ -200,6 +200,11 @@ pub struct ApiArgs {
     /// Other requests under way at most; one user may have an eighth, or 16. Above it: 429.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
     pub api_max_calls: usize,
+
+    /// In it a request must be answered in full, and a watch have begun. The reporter gives
+    /// itself 10 s, kube-apiserver a request 60 s.
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
+    pub api_timeout: Duration,
 }
 
 /// What a testimony is bound to.

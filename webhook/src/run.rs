@@ -24,6 +24,8 @@ pub const FEW: usize = 64;
 /// are many.
 const UNREAD: usize = 400 << 10;
 const UNREAD_WATCH: usize = 64 << 10;
+/// A user's groups and extras are headers.
+const HEADERS: usize = 4096;
 /// How long those may take to end at the end.
 const SOON: Duration = Duration::from_secs(2);
 /// How often what is remembered of collections is swept.
@@ -106,6 +108,7 @@ impl Bound {
                 head: admission.header_timeout,
                 drain: admission.drain_timeout,
                 unread: UNREAD,
+                headers: None,
             };
             let files = ServerFiles {
                 cert: admission.tls_cert,
@@ -296,6 +299,7 @@ fn few(admission: &AdmissionArgs) -> Limits {
         head: admission.header_timeout,
         drain: SOON,
         unread: UNREAD,
+        headers: None,
     }
 }
 
@@ -330,6 +334,7 @@ fn setting(
         api_max_connections,
         api_max_watches,
         api_max_calls,
+        api_timeout,
     } = args
     else {
         return Ok(None);
@@ -357,6 +362,7 @@ fn setting(
         limits: Limits {
             connections: files::part(api_max_connections, share),
             unread: UNREAD_WATCH,
+            headers: Some(HEADERS),
             ..few
         },
         authority,
@@ -366,6 +372,7 @@ fn setting(
             counts.open(Asked::Watch),
         ),
         calls: Seats::new(files::part(api_max_calls, share), counts.open(Asked::Read)),
+        patience: api_timeout,
         counts,
     }))
 }

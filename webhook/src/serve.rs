@@ -58,6 +58,8 @@ pub struct Limits {
     pub drain: Duration,
     /// Bytes of one answer that wait in memory for whoever reads it (HTTP/2).
     pub unread: usize,
+    /// Headers of a request over HTTP/1.1, if more than 100: reading them costs more then.
+    pub headers: Option<usize>,
 }
 
 /// A listener that is bound and not yet serving: all that can be wrong has been found.
@@ -272,6 +274,9 @@ async fn speak<I>(
         // Hyper's own head timeout also runs while a connection merely idles, so it would
         // end keep-alive; the sweep tells the two apart.
         builder.timer(TokioTimer::new()).header_read_timeout(None);
+        if let Some(headers) = limits.headers {
+            builder.max_headers(headers);
+        }
         drive(
             builder.serve_connection(io, service),
             &place,

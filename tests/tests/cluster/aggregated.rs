@@ -173,3 +173,136 @@ fn a_namespace_goes_though_the_reporter_was_killed() {
         Ok(())
     });
 }
+
+/// Real answers against the schemas that kubectl explains them by.
+#[test]
+fn every_kind_has_the_published_shape() {
+    on_shared_runtime(async {
+        let plane = shared().await?;
+        let namespace = plane.org_namespace("shapely").await?;
+        let policies = [crate::common::wants_ok("shapely-description", &namespace)];
+        plane.apply_policies(&policies).await?;
+        let refused = crate::common::pull_request(&namespace, "no", "no");
+        crate::common::denied(plane.create("alice", &refused).await?)?;
+        let record = crate::common::the_one(plane, &namespace).await?;
+        let id = record["id"].as_str().context("no id")?;
+        let document = get(
+            plane,
+            "/openapi/v3/apis/docket.a5c.ai/v1",
+            "application/json",
+        )
+        .await?;
+        let schemas = &document["components"]["schemas"];
+        let base = "/apis/docket.a5c.ai/v1";
+        let within = format!("{base}/namespaces/{namespace}");
+        for path in [
+            format!("{within}/denials"),
+            format!("{within}/denials/{id}"),
+            format!("{within}/denials/{id}/evidence"),
+            format!("{within}/denials/{id}/proof"),
+            format!("{within}/denials/{id}/law"),
+            format!("{within}/repositories/web/denials"),
+            format!("{within}/summaries"),
+            format!("{base}/clusterdenials"),
+            format!("{base}/mydenials"),
+            format!("{base}/laws?limit=5"),
+        ] {
+            let answer = get(plane, &path, "application/json").await?;
+            let kind = answer["kind"].as_str().context("no kind")?;
+            let schema = &schemas[format!("ai.a5c.docket.v1.{kind}")];
+            anyhow::ensure!(schema.is_object(), "{path}: no schema of {kind}");
+            fits(schemas, schema, &answer, &path)?;
+            let items = answer["items"].as_array();
+            let empty = items.is_some_and(Vec::is_empty);
+            let may_be = ["clusterdenials", "mydenials"]
+                .iter()
+                .any(|name| path.ends_with(name));
+            anyhow::ensure!(!empty || may_be, "{path} is empty: nothing was shown");
+        }
+        Ok(())
+    });
+}
+
+/// Members that are told of, with values of the kind told.
+fn fits(schemas: &Value, schema: &Value, value: &Value, at: &str) -> Result<()> {
+    let reference = schema["$ref"]
+        .as_str()
+        .or(schema["allOf"][0]["$ref"].as_str());
+    if value.is_null() {
+        anyhow::ensure!(schema["nullable"] == true, "{at} is null");
+        return Ok(());
+    }
+    if let Some(name) = reference.and_then(|reference| reference.rsplit('/').next()) {
+        return fits(schemas, &schemas[name], value, at);
+    }
+    let right = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        other => anyhow::bail!("{at}: {other:?} is no type"),
+    };
+    anyhow::ensure!(right, "{at}: {value} is not of type {}", schema["type"]);
+    if let Some(words) = schema["enum"].as_array() {
+        anyhow::ensure!(
+            words.contains(value),
+            "{at}: {value} is not one of {words:?}"
+        );
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(schemas, &schema["items"], item, &format!("{at}[]"))?;
+    }
+    let open = schema["x-kubernetes-preserve-unknown-fields"] == true
+        || schema["additionalProperties"].is_object();
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let told = &schema["properties"][name];
+        // An object without properties holds texts by key.
+        if open || schema["properties"].is_null() {
+            continue;
+        }
+        anyhow::ensure!(told.is_object(), "{at}.{name} is not in the schema");
+        fits(schemas, told, member, &format!("{at}.{name}"))?;
+    }
+    Ok(())
+}
+
+/// Whoever the caller says he is, the API server says who he is.
+#[test]
+fn headers_of_a_caller_make_him_no_one_else() {
+    on_shared_runtime(async {
+        let plane = shared().await?;
+        let denials = "/apis/docket.a5c.ai/v1/namespaces/krate-org-acme/denials";
+        // carol develops for globex and may not read here.
+        let carol = || plane.call("carol", Method::GET, denials);
+        carol()?.send().await?.expect_code(403)?;
+        let smuggled = carol()?
+            .header("X-Remote-User", "admin")
+            .header("X-Remote-Group", "system:masters")
+            .header("X-Remote-Uid", "0")
+            .header("X-Remote-Extra-Scopes", "all")
+            .header("Connection", "X-Remote-Extra-Scopes");
+        smuggled.send().await?.expect_code(403)?;
+        // mydenials are those of the caller that the API server names.
+        let mine = "/apis/docket.a5c.ai/v1/mydenials";
+        let call = plane
+            .call("carol", Method::GET, mine)?
+            .header("X-Remote-User", "alice");
+        let reply = call.send().await?;
+        anyhow::ensure!([200, 403].contains(&reply.code()), "{reply:?}");
+        for item in reply.body["items"].as_array().into_iter().flatten() {
+            assert_eq!(item["actor"], "carol");
+        }
+        // Past the API server nobody gets in.
+        for (port, what) in [
+            (plane.ports().webhook_api, "the webhook's door"),
+            (plane.ports().reporter_api, "the reporter's door"),
+        ] {
+            let url = format!("https://localhost:{port}{denials}");
+            let call = plane.http().get(url).header("X-Remote-User", "admin");
+            let reply = call.header("X-Remote-Group", "system:masters").send().await;
+            assert!(reply.is_err(), "{what} let a stranger in: {reply:?}");
+        }
+        Ok(())
+    });
+}

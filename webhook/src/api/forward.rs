@@ -7,8 +7,8 @@
 use super::client::ReporterFiles;
 use super::counts::{Asked, Cause, Counts};
 use super::seats::{Full, Seat, Seats};
+use super::status;
 use super::stream::{Kind, Stream};
-use super::{BEGIN, CALL, status};
 use crate::tls::Tls;
 use axum::body::Body;
 use axum::extract::Request;
@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use http_body_util::Empty;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
@@ -54,6 +54,7 @@ pub struct Forward {
     reporter: Arc<Tls<ReporterFiles>>,
     watches: Arc<Seats>,
     calls: Arc<Seats>,
+    patience: Duration,
     counts: Counts,
     ending: watch::Receiver<bool>,
     /// Changes are told, not every failure.
@@ -67,6 +68,7 @@ impl Forward {
         reporter: Arc<Tls<ReporterFiles>>,
         watches: Arc<Seats>,
         calls: Arc<Seats>,
+        patience: Duration,
         counts: Counts,
         ending: watch::Receiver<bool>,
     ) -> Self {
@@ -75,6 +77,7 @@ impl Forward {
             reporter,
             watches,
             calls,
+            patience,
             counts,
             ending,
             reached: AtomicBool::new(true),
@@ -112,7 +115,7 @@ impl Forward {
         let user = user(headers).ok_or(Cause::Identity)?;
         let (seats, kind) = match asked {
             Asked::Watch => (&self.watches, Kind::Watch(self.ending.clone())),
-            _ => (&self.calls, Kind::Call(began + CALL)),
+            _ => (&self.calls, Kind::Call(began + self.patience)),
         };
         let request = self.request(request).ok_or(Cause::Path)?;
         let seat = seats.take(user).map_err(|full| match full {
@@ -127,7 +130,7 @@ impl Forward {
     }
 
     async fn ask(&self, ready: Ready, began: Instant) -> Result<Response, Cause> {
-        let deadline = (began + BEGIN).into();
+        let deadline = (began + self.patience).into();
         let asking = self.reporter.current().request(ready.request);
         let answer = match timeout_at(deadline, asking).await {
             Ok(Ok(answer)) => answer,

@@ -74,6 +74,8 @@ pub struct Setup {
     pub server: Authority,
     pub callers: Authority,
     pub reporters: Authority,
+    /// Signs the certificate of kube-apiserver's front proxy.
+    pub fronts: Authority,
     pub flags: Vec<String>,
     pub with_client_ca: bool,
 }
@@ -86,6 +88,7 @@ impl Setup {
             server: Authority::new("server"),
             callers: Authority::new("callers"),
             reporters: Authority::new("reporters"),
+            fronts: Authority::new("fronts"),
             flags: Vec::new(),
             with_client_ca: true,
         };
@@ -101,6 +104,36 @@ impl Setup {
         self.flags
             .extend(flags.iter().map(|flag| (*flag).to_owned()));
         self
+    }
+
+    /// With the aggregated API's door, and the reporter at this place.
+    pub fn with_api(self, reporter: SocketAddr) -> Self {
+        self.mount("fronts", &[("ca.crt", &self.fronts.pem)]);
+        let pair = self.callers.issue("docket-webhook");
+        self.mount(
+            "reporter",
+            &[
+                ("ca.crt", &self.server.pem),
+                ("tls.crt", &pair.cert),
+                ("tls.key", &pair.key),
+            ],
+        );
+        let file = |name: &str| self.path(name).display().to_string();
+        let flags = [
+            ("--api-listen", "127.0.0.1:0".to_owned()),
+            ("--api-tls-cert", file("tls/tls.crt")),
+            ("--api-tls-key", file("tls/tls.key")),
+            ("--api-front-proxy-ca", file("fronts/ca.crt")),
+            ("--api-reporter", format!("https://{reporter}")),
+            ("--api-reporter-ca", file("reporter/ca.crt")),
+            ("--api-reporter-cert", file("reporter/tls.crt")),
+            ("--api-reporter-key", file("reporter/tls.key")),
+        ];
+        let flags: Vec<&str> = flags
+            .iter()
+            .flat_map(|(flag, value)| [*flag, value.as_str()])
+            .collect();
+        self.flags(&flags)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -197,15 +230,20 @@ impl Setup {
             log,
             admission: ([127, 0, 0, 1], 0).into(),
             exhibits: ([127, 0, 0, 1], 0).into(),
+            api: ([127, 0, 0, 1], 0).into(),
             admin: ([127, 0, 0, 1], 0).into(),
             caller: self.callers.issue("kube-apiserver"),
             reporter: self.reporters.issue("reporter"),
+            front: self.fronts.issue("front-proxy-client"),
             setup: self,
         };
         let line = witness.logged("witness listening").await;
         let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
         witness.admission = address("admission");
         witness.exhibits = address("exhibits");
+        if line["api"] != "off" {
+            witness.api = address("api");
+        }
         witness.admin = address("admin");
         witness
     }
@@ -217,9 +255,11 @@ pub struct Witness {
     log: Arc<Mutex<Vec<Value>>>,
     pub admission: SocketAddr,
     pub exhibits: SocketAddr,
+    pub api: SocketAddr,
     pub admin: SocketAddr,
     pub caller: Pair,
     pub reporter: Pair,
+    pub front: Pair,
     pub setup: Setup,
 }
 
