@@ -49,6 +49,7 @@ bench: ## figures, each a ratio to a baseline of the same run
 	@$(TARGET)/release/docket-bench witness
 	@$(TARGET)/release/docket-bench audit
 	@$(TARGET)/release/docket-bench lag
+	@$(TARGET)/release/docket-bench watches
 
 lint: ## formatting and lints
 	@$(CARGO) fmt --all --check

@@ -8,6 +8,7 @@ mod lag;
 mod load;
 mod process;
 mod reporter;
+mod watches;
 mod witness;
 
 use clap::{Parser, Subcommand};
@@ -31,12 +32,17 @@ enum What {
     Audit(audit::Args),
     /// From a refusal to a watch of the aggregated API, on a whole control plane.
     Lag(lag::Args),
+    /// The witness's reviews with and without a thousand open watches beside them.
+    Watches(watches::Args),
     /// The echo itself, as a process of its own.
     #[command(hide = true)]
     Echo(echo::Args),
     /// An endpoint that only counts bytes, as a process of its own.
     #[command(hide = true)]
     Sink(reporter::SinkArgs),
+    /// A double of the reporter's watches, as a process of its own.
+    #[command(hide = true)]
+    Double(watches::DoubleArgs),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -49,6 +55,8 @@ fn main() -> anyhow::Result<()> {
         What::Audit(args) => audit::run(args),
         What::Lag(args) => lag::run(args),
         What::Sink(args) => reporter::sink(args),
+        What::Watches(args) => watches::run(args),
+        What::Double(args) => watches::double(args),
     }
 }
 

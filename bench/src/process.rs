@@ -42,8 +42,13 @@ impl Server {
             command.env("TOKIO_WORKER_THREADS", "1");
             command
         };
+        command.args(args);
+        Self::started(command, address)
+    }
+
+    fn started(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        let program = command.get_program().to_owned();
         let child = command
-            .args(args)
             .stdout(Stdio::null())
             .env("RUST_LOG", "warn")
             .spawn()
@@ -65,6 +70,17 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(server)
+    }
+
+    /// The same on the load's core: for what is not measured, but needed.
+    pub fn start_beside(
+        program: &OsStr,
+        args: &[&OsStr],
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(args);
+        Self::started(command, address)
     }
 
     /// Processor time used so far, user and system. `taskset` becomes the program, so the

@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 16;
 /// Turns of each server per size: what disturbs the machine disturbs both.
 const TURNS: usize = 3;
 const OPEN_LOOP: u32 = 500;
+/// Common name of every certificate here.
+pub const NAME: &str = "bench";
 /// What the witness holds once it has been up for a while. Measured before that, the system
 /// hands out fresh pages for it, which is the start's price and not a review's.
 const EXHIBITS: usize = 64 << 20;
@@ -66,12 +68,17 @@ struct Contestant {
     address: SocketAddr,
 }
 
+/// What was measured of one server, or of one state of it.
 #[derive(Default)]
-struct Figures {
-    calls: u64,
-    busy: Duration,
-    wall: Duration,
-    took: Vec<Duration>,
+pub struct Figures {
+    /// Calls under full load.
+    pub calls: u64,
+    /// Processor time that they took.
+    pub busy: Duration,
+    /// Time that they took.
+    pub wall: Duration,
+    /// Of calls at a steady rate, how long each took; sorted before it is read.
+    pub took: Vec<Duration>,
 }
 
 impl Figures {
@@ -80,7 +87,8 @@ impl Figures {
         self.calls as f64 / self.busy.as_secs_f64().max(f64::EPSILON)
     }
 
-    fn percentile(&self, part: f64) -> f64 {
+    /// In milliseconds.
+    pub fn percentile(&self, part: f64) -> f64 {
         let at = ((self.took.len() as f64 - 1.0) * part).round();
         #[expect(
             clippy::cast_possible_truncation,
@@ -257,7 +265,7 @@ fn start_witness(webhook: &Path, dir: &Path, pinned: bool) -> anyhow::Result<Con
 }
 
 /// One authority for both sides; what the callers present and trust.
-fn certificates(dir: &Path) -> anyhow::Result<Arc<ClientConfig>> {
+pub fn certificates(dir: &Path) -> anyhow::Result<Arc<ClientConfig>> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.distinguished_name.push(DnType::CommonName, "bench");
@@ -267,7 +275,8 @@ fn certificates(dir: &Path) -> anyhow::Result<Arc<ClientConfig>> {
     let issuer = Issuer::new(ca, ca_key);
     let issue = || -> anyhow::Result<(String, String)> {
         let key = KeyPair::generate()?;
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, NAME);
         Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
     };
     let (cert, key) = issue()?;
@@ -287,7 +296,7 @@ fn certificates(dir: &Path) -> anyhow::Result<Arc<ClientConfig>> {
 }
 
 /// A created pipeline of about this size, shaped like what people write: many short fields.
-fn review(size: usize) -> String {
+pub fn review(size: usize) -> String {
     let step = |n: usize| {
         json!({
             "name": format!("step-{n}"),

@@ -45,7 +45,7 @@ pub fn run(arguments: &AuditConfig) -> Result<(), Failure> {
                     .into(),
             ));
         }
-        print(says);
+        print(&format!("{says}\n\n{}", managed::KUBECTL));
         return Ok(());
     }
     let settings = Settings::new(arguments);

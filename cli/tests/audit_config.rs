@@ -252,12 +252,27 @@ fn a_managed_cluster_is_told_what_can_be_had_and_by_which_commands() {
         ),
     ] {
         let text = printed(&[cloud]);
+        assert!(text.contains("--api-front-proxy-ca"), "{cloud}");
         for words in says {
             assert!(text.contains(words), "{cloud} should say {words}:\n{text}");
         }
         assert!(text.contains("What can't be had"), "{text}");
         let refused = docket(&[cloud, "--write", "somewhere"]);
         assert_eq!(refused.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn every_distribution_is_told_what_kubectl_needs() {
+    for distribution in ["kubeadm", "kind", "k3s", "rke2"] {
+        let url = "https://reporter.example:9443/audit";
+        let text = printed(&[distribution, "--audit-url", url]);
+        for words in [
+            "extension-apiserver-authentication",
+            "--api-front-proxy-name",
+        ] {
+            assert!(text.contains(words), "{distribution} should say {words}");
+        }
     }
 }
 

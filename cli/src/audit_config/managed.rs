@@ -84,3 +84,12 @@ gcloud storage cp --recursive gs://BUCKET/cloudaudit.googleapis.com . && \\
 #   certainty at once: nothing is on record before it is imported.
 #   client certificates at the hooks: a missing number is suspicion, not proof. Let a
 #     NetworkPolicy admit only the API server to the webhook.";
+
+/// The same on all of them: the API server's front proxy is set up, and its authority told.
+pub(super) const KUBECTL: &str = "\
+# kubectl get denials works here as anywhere: the API server has its front proxy's certificate.
+# The webhook asks for it; what to give it as --api-front-proxy-ca and --api-front-proxy-name:
+kubectl get configmap extension-apiserver-authentication -n kube-system \\
+  -o jsonpath='{.data.requestheader-client-ca-file}' > front-proxy-ca.crt
+kubectl get configmap extension-apiserver-authentication -n kube-system \\
+  -o jsonpath='{.data.requestheader-allowed-names}'";

@@ -359,6 +359,12 @@ pub(super) fn steps(settings: &Settings) -> String {
         "If kube-apiserver has an AdmissionConfiguration already, add these plugins to it: there \
          is only one."
             .to_owned(),
+        "For kubectl get denials kube-apiserver also shows a certificate as front proxy \
+         (--proxy-client-cert-file, --requestheader-*); this distribution has set that already. \
+         The webhook asks for it: give it the authority and the name that the ConfigMap \
+         extension-apiserver-authentication of kube-system holds, requestheader-client-ca-file as \
+         --api-front-proxy-ca and requestheader-allowed-names as --api-front-proxy-name."
+            .to_owned(),
     ];
     let mut text = String::from("# What to do:");
     for (number, step) in (1..).zip(&steps) {
