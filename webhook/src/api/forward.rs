@@ -27,9 +27,17 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 const REMOTE_USER: HeaderName = HeaderName::from_static("x-remote-user");
-const REMOTE: &str = "x-remote-";
-/// Headers of a request that pass, beside those of who asks.
-const THERE: [HeaderName; 3] = [ACCEPT, USER_AGENT, HeaderName::from_static("audit-id")];
+/// Before the names of what else is known of who asks.
+const REMOTE_EXTRA: &str = "x-remote-extra-";
+/// Headers of a request that pass, beside those.
+const THERE: [HeaderName; 6] = [
+    REMOTE_USER,
+    HeaderName::from_static("x-remote-group"),
+    HeaderName::from_static("x-remote-uid"),
+    ACCEPT,
+    USER_AGENT,
+    HeaderName::from_static("audit-id"),
+];
 /// Headers of an answer that pass.
 const BACK: [HeaderName; 7] = [
     CONTENT_TYPE,
@@ -166,7 +174,7 @@ impl Forward {
         let mut there = http::Request::new(Empty::new());
         *there.uri_mut() = uri;
         *there.headers_mut() = passing(request.headers(), |name| {
-            name.as_str().starts_with(REMOTE) || THERE.contains(name)
+            name.as_str().starts_with(REMOTE_EXTRA) || THERE.contains(name)
         });
         Some(there)
     }

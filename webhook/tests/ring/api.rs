@@ -220,6 +220,7 @@ async fn who_asks_passes_and_a_callers_own_secrets_and_hints_do_not() {
         ("te", "trailers"),
         ("x_remote_user", "root"),
         ("x-original-uri", "/"),
+        ("x-remote-addr", "10.0.0.1"),
     ];
     let got = ask(&witness, "GET", path, &headers).await;
     assert_eq!(got.status, 200);
