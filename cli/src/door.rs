@@ -39,6 +39,13 @@ pub enum Place {
     Everywhere,
     /// One namespace.
     Namespace(String),
+    /// One repository, for who may read that and not its namespace.
+    Repository {
+        /// Where it is.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// An org's namespaces.
     Org(String),
     /// What the caller was refused.
@@ -197,6 +204,29 @@ impl Door {
             Err(Failure::Wrong(why) | Failure::CouldNot(why)) => Err(Failure::CouldNot(format!(
                 "no server to ask: set DOCKET_URL or --url, or use a kubeconfig [{why}]"
             ))),
+        }
+    }
+
+    /// What is asked for, as far as the caller may: who names a namespace and a repository may
+    /// be one who reads the repository only.
+    pub async fn within(&self, ask: Ask) -> Ask {
+        let repository = ask.filters.iter().find(|(name, _)| *name == "repository");
+        let (Place::Namespace(namespace), Some((_, name))) = (&ask.place, repository) else {
+            return ask;
+        };
+        let place = Place::Repository {
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        let narrow = Ask {
+            place,
+            filters: ask.filters.clone(),
+        };
+        let whole = self.page(&ask, 1, None).await;
+        if whole.is_err() && self.page(&narrow, 1, None).await.is_ok() {
+            narrow
+        } else {
+            ask
         }
     }
 

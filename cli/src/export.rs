@@ -22,10 +22,7 @@ use endpoint::Endpoint;
 use serde_json::Value;
 use sink::Sink;
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// How long an endpoint that does not answer is waited for by an export that ends.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Records of one page.
 const PAGE: u64 = 200;
 
@@ -53,13 +50,7 @@ fn sink(export: &Export) -> Result<Sink, Failure> {
     }
     Ok(match export.to.as_str() {
         "-" => Sink::Out,
-        url if endpoint => Sink::Endpoint(Box::new(Endpoint::new(
-            url,
-            export.to_header_file.clone(),
-            export.to_ca.as_deref(),
-            usize::from(export.batch),
-            (!export.follow).then_some(PATIENCE),
-        )?)),
+        url if endpoint => Sink::Endpoint(Box::new(Endpoint::new(url, export)?)),
         path => Sink::File(PathBuf::from(path)),
     })
 }
@@ -75,7 +66,7 @@ fn line(form: Form, item: &Value) -> String {
 
 /// All that there is, newest first.
 async fn once(door: &Door, export: &Export, sink: &mut Sink) -> Result<(), Failure> {
-    let ask = Ask::new(&export.denials);
+    let ask = door.within(Ask::new(&export.denials)).await;
     let mut cursor: Option<String> = None;
     let mut lines = match export.output {
         Form::Csv => vec![csv::heading()],

@@ -16,7 +16,7 @@ pub async fn run(server: &Server, list: Box<List>) -> Result<(), Failure> {
         limit,
         output,
     } = *list;
-    let ask = Ask::new(&denials);
+    let ask = door.within(Ask::new(&denials)).await;
     let paged = door.list(&ask, limit).await?;
     if printed(output.output, &paged.document()) {
         return Ok(());

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 pub async fn run(server: &Server, tail: Box<Tail>) -> Result<(), Failure> {
     let door = Door::open(server).await?;
-    let ask = Ask::new(&tail.denials);
+    let ask = door.within(Ask::new(&tail.denials)).await;
     // First the place, then the list: what comes in between is in both, and said once.
     let place = door.newest(&ask).await?;
     let mut seen: HashSet<String> = HashSet::new();

@@ -43,6 +43,9 @@ pub struct Export {
     /// Certificates of the authority that signed the endpoint's (PEM); else the system's
     #[arg(long, value_name = "FILE")]
     pub to_ca: Option<PathBuf>,
+    /// How long one answer of the endpoint is waited for, before it is sent again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub to_timeout: u64,
     /// At most so many records in one request
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub batch: u16,

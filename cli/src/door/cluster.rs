@@ -213,6 +213,13 @@ impl Cluster {
         let path = match &ask.place {
             Place::Here => in_namespace(&self.namespace),
             Place::Namespace(namespace) => in_namespace(namespace),
+            Place::Repository { namespace, name } => {
+                let filters = ask.filters.iter();
+                let others = filters.filter(|(filter, _)| *filter != "repository");
+                pairs = selectors(&others.cloned().collect::<Vec<_>>());
+                let (namespace, name) = (encode(namespace), encode(name));
+                format!("{PREFIX}/namespaces/{namespace}/repositories/{name}/denials")
+            }
             Place::Everywhere => format!("{PREFIX}/denials"),
             Place::Org(org) => {
                 pairs.push(("labelSelector", format!("{}={org}", label::ORG)));

@@ -16,15 +16,16 @@ pub(super) fn denials(ask: &Ask, tail: &str) -> (String, Vec<Pair>) {
             filters.push(("namespace", namespace.clone()));
             format!("/api/policy-denials{tail}")
         }
-        Place::Mine => {
-            filters.push(("scope", "own".to_owned()));
+        Place::Repository { namespace, name } => {
+            filters.retain(|(filter, _)| *filter != "repository");
+            let (namespace, name) = (encode(namespace), encode(name));
+            format!("/api/namespaces/{namespace}/repositories/{name}/policy-denials{tail}")
+        }
+        Place::Mine => format!("/api/my-denials{tail}"),
+        // Who may read what lies in no namespace has it among all.
+        Place::Here | Place::Everywhere | Place::NoNamespace => {
             format!("/api/policy-denials{tail}")
         }
-        Place::NoNamespace => {
-            filters.push(("scope", "cluster".to_owned()));
-            format!("/api/policy-denials{tail}")
-        }
-        Place::Here | Place::Everywhere => format!("/api/policy-denials{tail}"),
     };
     (path, filters)
 }
@@ -60,16 +61,15 @@ pub(super) async fn page(
 
 pub(super) async fn one(client: &Client, place: &Place, id: &str) -> Result<Value, Failure> {
     let ask = Ask {
-        // The namespace is known by the id; whoever names one wants it there.
-        place: place.clone(),
+        place: match place {
+            // An id needs no namespace.
+            Place::Namespace(_) => Place::Here,
+            place => place.clone(),
+        },
         filters: Vec::new(),
     };
-    let (path, filters) = denials(&ask, &format!("/{}", encode(id)));
-    let filters: Vec<Pair> = filters
-        .into_iter()
-        .filter(|(name, _)| *name == "scope")
-        .collect();
-    client.json(&format!("{path}{}", query(&filters))).await
+    let (path, _) = denials(&ask, &format!("/{}", encode(id)));
+    client.json(&path).await
 }
 
 /// The place that the stream tells first.
@@ -98,9 +98,18 @@ fn id_of(item: &Value) -> String {
     encode(item["id"].as_str().unwrap_or_default())
 }
 
+/// Those of one's own denials are read where one may not read the namespace.
 pub(super) async fn laws_of(client: &Client, item: &Value) -> Result<Vec<Value>, Failure> {
-    let path = format!("/api/policy-denials/{}/law", id_of(item));
-    let laws = client.json_if_any(&path).await?;
+    let id = id_of(item);
+    let path = format!("/api/policy-denials/{id}/law");
+    let laws = match client.json_if_any(&path).await? {
+        None => {
+            client
+                .json_if_any(&format!("/api/my-denials/{id}/law"))
+                .await?
+        }
+        laws => laws,
+    };
     Ok(laws
         .and_then(|mut laws| match laws["items"].take() {
             Value::Array(items) => Some(items),

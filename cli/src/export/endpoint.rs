@@ -2,6 +2,7 @@
 //! sent again, ever more slowly, and with chance in it so that many exporters don't come
 //! back at once.
 
+use crate::args::Export;
 use crate::client::roots;
 use crate::failure::{Failure, chain, could_not};
 use crate::screen::note;
@@ -19,8 +20,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Longest wait for one answer.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long an endpoint that takes nothing is waited for by an export that ends.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The first wait between two tries; each one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest, also if the endpoint asks for more.
@@ -36,6 +37,8 @@ pub struct Endpoint {
     url: Uri,
     headers: Vec<PathBuf>,
     most: usize,
+    /// Longest wait for one answer.
+    answer: Duration,
     /// How long an endpoint that does not answer is waited for; `None`: for ever.
     patience: Option<Duration>,
 }
@@ -52,20 +55,14 @@ enum Tried {
 
 impl Endpoint {
     /// Nothing is sent yet, but the header files are read once to see that they can be.
-    pub fn new(
-        url: &str,
-        headers: Vec<PathBuf>,
-        ca: Option<&std::path::Path>,
-        most: usize,
-        patience: Option<Duration>,
-    ) -> Result<Endpoint, Failure> {
+    pub fn new(url: &str, export: &Export) -> Result<Endpoint, Failure> {
         let uri: Uri = url.parse().map_err(could_not("--to is not a URL"))?;
         if uri.scheme_str() != Some("https") || uri.host().is_none() {
             return Err(Failure::CouldNot(format!(
                 "--to {url} is neither a file nor an https address; records are never sent without TLS"
             )));
         }
-        let (_, roots) = roots(ca)?;
+        let (_, roots) = roots(export.to_ca.as_deref())?;
         let tls = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -78,9 +75,10 @@ impl Endpoint {
             http: hyper_util::client::legacy::Client::builder(TokioExecutor::new())
                 .build(connector),
             url: uri,
-            headers,
-            most: most.max(1),
-            patience,
+            headers: export.to_header_file.clone(),
+            most: usize::from(export.batch).max(1),
+            answer: Duration::from_secs(export.to_timeout),
+            patience: (!export.follow).then_some(PATIENCE),
         };
         endpoint.read_headers()?;
         Ok(endpoint)
@@ -169,10 +167,15 @@ impl Endpoint {
             Ok::<_, String>((head, said))
         };
         let place = self.place();
-        let (head, said) = match tokio::time::timeout(ANSWER, answer).await {
+        let (head, said) = match tokio::time::timeout(self.answer, answer).await {
             Err(_) => {
-                let why = format!("{place} did not answer within {ANSWER:?}");
+                let why = format!("{place} did not answer within {:?}", self.answer);
                 return Ok(Tried::Later(why, None));
+            }
+            Ok(Err(why)) if why.contains("invalid peer certificate") => {
+                return Ok(Tried::Refused(format!(
+                    "the certificate of {place} is not believed; --to-ca names its authority [{why}]"
+                )));
             }
             Ok(Err(why)) => {
                 let why = format!("{place} can't be reached [{why}]");

@@ -21,7 +21,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// Until it is asked to end, or what was asked for can't be had any more.
 pub async fn run(door: &Door, export: &Export, sink: &mut Sink) -> Result<(), Failure> {
-    let ask = Ask::new(&export.denials);
+    let ask = door.within(Ask::new(&export.denials)).await;
     let (cursor, kept) = match &export.cursor {
         Some(path) => {
             let (cursor, kept) = Cursor::open(path, &ask)?;

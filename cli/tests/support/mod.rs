@@ -258,7 +258,7 @@ fn lying(router: Router, lie: Arc<Mutex<Option<Lie>>>) -> Router {
 }
 
 /// TLS on a free port; the authority's certificate goes to `ca.pem`.
-async fn serve(router: Router, directory: &Path) -> u16 {
+pub async fn serve(router: Router, directory: &Path) -> u16 {
     let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(directory.join("ca.pem"), issued.cert.pem()).unwrap();
     let key =
