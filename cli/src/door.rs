@@ -198,12 +198,13 @@ impl Door {
         if server.url.is_some() && !cluster {
             return Ok(Door::Rest(Box::new(Client::new(server)?)));
         }
-        match Cluster::connect(server).await {
-            Ok(cluster) => Ok(Door::Cluster(Box::new(cluster))),
-            Err(why) if cluster => Err(why),
-            Err(Failure::Wrong(why) | Failure::CouldNot(why)) => Err(Failure::CouldNot(format!(
-                "no server to ask: set DOCKET_URL or --url, or use a kubeconfig [{why}]"
-            ))),
+        match Cluster::connect(server).await? {
+            Some(cluster) => Ok(Door::Cluster(Box::new(cluster))),
+            None => Err(Failure::CouldNot(
+                "no server to ask: set DOCKET_URL or --url, or use a kubeconfig (KUBECONFIG, \
+                 --kubeconfig; after `make up`, `. target/run/env` sets both)"
+                    .to_owned(),
+            )),
         }
     }
 

@@ -224,3 +224,183 @@ async fn what_no_further_try_can_mend_ends_at_once_and_shows_no_token() {
         .fails(2, "--to-ca names its authority");
     assert_eq!(siem.taken(), Vec::<String>::new());
 }
+
+/// `docket export --follow`, ended with the test.
+struct Follower(std::process::Child);
+
+impl Follower {
+    fn start(world: &World, arguments: &[&str]) -> Follower {
+        let config = world.kubeconfig(&serde_json::json!({"token": "admins-token"}));
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_docket"))
+            .args(["export", "--follow", "--kubeconfig", &config])
+            .args(arguments)
+            .env_clear()
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        Follower(child.unwrap())
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn ends(&mut self) -> std::process::ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[track_caller]
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_killed_again_and_again_leaves_nothing_out() {
+    let mut world = World::new().await;
+    let siem = Siem::that(&[Does::Answer(503), Does::Hang, Does::Die]).await;
+    let ca = siem.ca();
+    let cursor = world.directory.path().join("cursor").display().to_string();
+    let arguments = [
+        "--cursor",
+        &cursor,
+        "--from",
+        "start",
+        "--to",
+        &siem.url,
+        "--to-ca",
+        &ca,
+        "--to-timeout",
+        "1",
+        "--batch",
+        "7",
+    ];
+    let mut n = 0;
+    for round in 0..6_u64 {
+        let mut follower = Follower::start(&world, &arguments);
+        for _ in 0..40 {
+            world.denials(n..n + 1);
+            n += 1;
+        }
+        // Each time at another place: before, amid and after a delivery.
+        tokio::time::sleep(Duration::from_millis(150 + round * 170)).await;
+        follower.signal("-KILL");
+        follower.ends();
+    }
+    let _follower = Follower::start(&world, &arguments);
+    let delivered = || {
+        let mut taken = sorted(siem.taken());
+        taken.dedup();
+        taken == all(0..n)
+    };
+    eventually("every record is delivered", delivered);
+    eventually("no more is sent", || {
+        let before = siem.taken().len();
+        std::thread::sleep(Duration::from_millis(800));
+        siem.taken().len() == before
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_is_asked_to_end_delivers_what_it_has_and_goes_on_there() {
+    let mut world = World::new().await;
+    world.denials(0..3);
+    let file = world.directory.path().join("out.jsonl");
+    let cursor = world.directory.path().join("cursor").display().to_string();
+    let to = file.display().to_string();
+    let arguments = [
+        "--cursor",
+        &cursor,
+        "--to",
+        &to,
+        "--namespace",
+        "krate-org-acme",
+    ];
+    let mut follower = Follower::start(&world, &[&arguments[..], &["--from", "start"]].concat());
+    let lines = || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.lines()
+            .map(|line| {
+                let item: Value = serde_json::from_str(line).unwrap();
+                item["id"].as_str().unwrap().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    eventually("what was there is written", || lines().len() == 3);
+    follower.signal("-TERM");
+    assert_eq!(follower.ends().code(), Some(0));
+    // While nobody follows, and of another namespace.
+    world.denials(3..5);
+    world.deny(
+        5,
+        serde_json::json!({"namespace": "other"}),
+        serde_json::json!({}),
+    );
+    let mut follower = Follower::start(&world, &arguments);
+    eventually("it goes on", || lines().len() == 5);
+    world.denials(6..8);
+    eventually("as it happens", || lines().len() == 7);
+    follower.signal("-INT");
+    assert_eq!(follower.ends().code(), Some(0));
+    assert_eq!(
+        lines(),
+        [0, 1, 2, 3, 4, 6, 7].map(id),
+        "in the ledger's order, each once"
+    );
+    let other = world.kubeconfig(&serde_json::json!({"token": "admins-token"}));
+    world
+        .run(&[
+            "export",
+            "--follow",
+            "--kubeconfig",
+            &other,
+            "--cursor",
+            &cursor,
+            "--actor",
+            "bob",
+        ])
+        .fails(2, "belongs to other filters");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_another_ledger_is_refused_and_not_begun_anew() {
+    let (world, other) = (World::new().await, World::seeded(9).await);
+    let cursor = world.directory.path().join("cursor").display().to_string();
+    let mut follower = Follower::start(&world, &["--cursor", &cursor, "--from", "start"]);
+    eventually("a place is remembered", || {
+        std::path::Path::new(&cursor).exists()
+    });
+    follower.signal("-TERM");
+    follower.ends();
+    let config = other.kubeconfig(&serde_json::json!({"token": "admins-token"}));
+    let outcome = other.run(&[
+        "export",
+        "--follow",
+        "--kubeconfig",
+        &config,
+        "--cursor",
+        &cursor,
+    ]);
+    outcome.fails(1, "of another ledger");
+}

@@ -139,6 +139,7 @@ async fn every_filter_reaches_the_server() {
     for filter in [
         ["--namespace", "other"],
         ["--policy", "p"],
+        ["-q", "bob \"job-1\""],
         ["--rule", "r"],
         ["--kind", "Job"],
         ["--name", "job-1"],

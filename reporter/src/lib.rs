@@ -30,6 +30,7 @@ mod replay;
 pub mod reports;
 pub mod run;
 mod serve;
+pub use serve::Peer;
 mod sources;
 mod tls;
 mod watch;

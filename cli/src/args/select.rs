@@ -102,6 +102,9 @@ pub struct Denials {
     pub period: Period,
     #[command(flatten)]
     pub what: What,
+    /// Words that stand in message, policy, rule, object, actor, kind or repository
+    #[arg(short, long, value_name = "WORDS")]
+    pub q: Option<String>,
     /// Krate surface, such as pr
     #[arg(long)]
     pub surface: Option<String>,
@@ -129,6 +132,7 @@ impl Denials {
         let mut pairs = self.period.pairs();
         pairs.extend(self.what.pairs());
         pairs.extend(given([
+            ("q", self.q.as_deref()),
             ("surface", self.surface.as_deref()),
             ("actor", self.actor.as_deref()),
             ("enforcer", self.enforcer.as_deref()),

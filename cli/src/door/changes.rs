@@ -76,6 +76,8 @@ struct Event {
 /// One line, or the end of it all.
 enum Told {
     Change(Change, String),
+    /// The server ends it: asking again tells whether for good.
+    Ended(String),
     /// The place can't be gone on from.
     Gone(String),
     Nothing,
@@ -121,7 +123,7 @@ impl Connection {
         loop {
             match self.next().await? {
                 Some(Told::Change(_, version)) if !version.is_empty() => return Ok(version),
-                Some(Told::Gone(why)) => return Err(why),
+                Some(Told::Gone(why) | Told::Ended(why)) => return Err(why),
                 Some(_) => {}
                 None => return Err("the stream ended before it began".to_owned()),
             }
@@ -167,7 +169,7 @@ impl Event {
         let data: Value = serde_json::from_str(&data).unwrap_or_default();
         match (name.as_str(), data["id"].is_string()) {
             ("amended" | "modified", true) => Told::Change(Change::Amended(data), id),
-            ("error", _) => Told::Gone(said(&data)),
+            ("error", _) => failed(&data),
             (_, true) => Told::Change(Change::New(data), id),
             (_, false) if id.is_empty() => Told::Nothing,
             (_, false) => Told::Change(Change::Mark, id),
@@ -186,14 +188,20 @@ fn watched(line: &str) -> Told {
         Some("ADDED") => Told::Change(Change::New(super::cluster::item(object)), version),
         Some("MODIFIED") => Told::Change(Change::Amended(super::cluster::item(object)), version),
         Some("BOOKMARK") => Told::Change(Change::Mark, version),
-        Some("ERROR") => Told::Gone(said(&object)),
+        Some("ERROR") => failed(&object),
         _ => Told::Nothing,
     }
 }
 
-fn said(error: &Value) -> String {
-    let message = error["message"].as_str();
-    plain(message.unwrap_or("the server ended the stream and does not say why"))
+fn failed(error: &Value) -> Told {
+    let said = error["message"].as_str();
+    let said = plain(said.unwrap_or("the server ended the stream and does not say why"));
+    // A watch answers 200 before it can know.
+    if error["code"] == 410 || error["error"] == "gone" {
+        Told::Gone(said)
+    } else {
+        Told::Ended(said)
+    }
 }
 
 /// What happens, for ever.
@@ -245,11 +253,8 @@ impl Changes<'_> {
                     }
                     return Ok(change);
                 }
-                Ok(Some(Told::Gone(why))) => {
-                    self.connection = None;
-                    // Whether it is for good, asking again tells.
-                    why
-                }
+                Ok(Some(Told::Gone(why))) => return Err(gone(&why)),
+                Ok(Some(Told::Ended(why))) => why,
                 Ok(None) => {
                     self.connection = None;
                     // Servers end a stream now and then.
@@ -283,9 +288,7 @@ impl Changes<'_> {
                 self.pause().await;
                 Ok(())
             }
-            Err(Refused::Gone(why)) => Err(Failure::Wrong(format!(
-                "what comes after that place can't be told: {why}"
-            ))),
+            Err(Refused::Gone(why)) => Err(gone(&why)),
             Err(Refused::Failed(failure)) => Err(failure),
         }
     }
@@ -315,6 +318,13 @@ impl Changes<'_> {
     }
 }
 
+fn gone(why: &str) -> Failure {
+    Failure::Wrong(format!(
+        "what comes after that place can't be told: {}",
+        plain(why)
+    ))
+}
+
 /// Why there is no connection.
 pub enum Refused {
     /// Not there, busy: it may go well in a moment.
@@ -339,6 +349,7 @@ mod tests {
         match told {
             Told::Nothing => None,
             Told::Gone(why) => Some(format!("gone: {why}")),
+            Told::Ended(why) => Some(format!("ended: {why}")),
             Told::Change(change, version) => Some(match change {
                 Change::New(item) => format!("new {} {version}", item["id"]),
                 Change::Amended(item) => format!("amended {} {version}", item["id"]),
@@ -359,7 +370,7 @@ mod tests {
                 "new \"a\" 7",
                 "mark 8",
                 "amended \"a\" 9",
-                "gone: no\\u{1b}"
+                "ended: no\\u{1b}"
             ]
         );
     }

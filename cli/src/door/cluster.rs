@@ -12,8 +12,11 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
+
+/// Records looked through for one whose namespace is not known.
+const LOOKED_THROUGH: u64 = 2000;
 
 /// One cluster, as one of its users.
 pub struct Cluster {
@@ -24,8 +27,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Reads the kubeconfig. Credentials that a plugin has to fetch are fetched now.
-    pub async fn connect(server: &Server) -> Result<Cluster, Failure> {
+    /// Reads the kubeconfig. Credentials that a plugin has to fetch are fetched now. `None`:
+    /// there is no kubeconfig, and none was named.
+    pub async fn connect(server: &Server) -> Result<Option<Cluster>, Failure> {
         let (file, from) = match &server.kubeconfig {
             Some(path) => (Kubeconfig::read_from(path), path.display().to_string()),
             None => (
@@ -33,7 +37,15 @@ impl Cluster {
                 "the kubeconfig (KUBECONFIG, else ~/.kube/config)".to_owned(),
             ),
         };
-        let file = file.map_err(could_not(&format!("{from} can't be read")))?;
+        let file = match file {
+            Err(KubeconfigError::ReadConfig(error, _))
+                if error.kind() == std::io::ErrorKind::NotFound && server.kubeconfig.is_none() =>
+            {
+                return Ok(None);
+            }
+            Err(KubeconfigError::FindPath) => return Ok(None),
+            file => file.map_err(could_not(&format!("{from} can't be read")))?,
+        };
         let options = KubeConfigOptions {
             context: server.context.clone(),
             ..KubeConfigOptions::default()
@@ -49,13 +61,17 @@ impl Cluster {
             |authority| authority.to_string(),
         );
         let namespace = config.default_namespace.clone();
-        let client = kube::Client::try_from(config)
-            .map_err(could_not("the kubeconfig's credentials can't be used"))?;
-        Ok(Cluster {
+        let plugin = config.auth_info.exec.as_ref();
+        let plugin = plugin.and_then(|exec| exec.command.clone());
+        let from = plugin.map_or_else(String::new, |plugin| format!(" (from {plugin})"));
+        let client = kube::Client::try_from(config).map_err(could_not(&format!(
+            "the kubeconfig's credentials{from} can't be used"
+        )))?;
+        Ok(Some(Cluster {
             client,
             namespace,
             name,
-        })
+        }))
     }
 
     /// The context's namespace.
@@ -80,27 +96,65 @@ impl Cluster {
     /// and then everywhere.
     pub(super) async fn one(&self, place: &Place, id: &str) -> Result<Value, Failure> {
         let places = match place {
-            Place::Here => vec![Place::Here, Place::Mine, Place::Everywhere],
-            place => vec![place.clone()],
+            Place::Here => &[
+                Place::Here,
+                Place::Mine,
+                Place::NoNamespace,
+                Place::Everywhere,
+            ][..],
+            place => std::slice::from_ref(place),
         };
         let mut first = None;
         for place in places {
             let ask = Ask {
-                place,
+                place: place.clone(),
                 filters: Vec::new(),
             };
-            let (path, _) = self.denials(&ask);
-            let (status, body) = self.ask(&format!("{path}/{}", encode(id))).await?;
-            if status == StatusCode::OK {
-                return Ok(item(read(&body)?));
-            }
-            let refused = self.refused(status, &body);
-            if !matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
-                return Err(refused);
-            }
-            first.get_or_insert(refused);
+            let found = match place {
+                Place::Everywhere => self.look_for(&ask, id).await,
+                _ => {
+                    self.get(&format!("{}/{}", self.denials(&ask).0, encode(id)))
+                        .await
+                }
+            };
+            match found {
+                Ok(found) => return Ok(item(found)),
+                Err(failure) => first.get_or_insert(failure),
+            };
         }
         Err(first.unwrap_or_else(|| Failure::Wrong("no such denial".to_owned())))
+    }
+
+    /// There is no path to one of all namespaces: its namespace is found first.
+    async fn look_for(&self, ask: &Ask, id: &str) -> Result<Value, Failure> {
+        let mut found: Option<Value> = None;
+        let mut looked_at = 0;
+        let mut cursor = None;
+        loop {
+            let page = self.page(ask, super::PAGE, cursor.as_deref()).await?;
+            looked_at += page.items.len() as u64;
+            for item in page.items {
+                let begins = item["id"]
+                    .as_str()
+                    .is_some_and(|other| other.starts_with(id));
+                if begins && found.is_some() {
+                    return Err(Failure::CouldNot(format!(
+                        "several denials begin with {id}; give more of it"
+                    )));
+                }
+                found = found.or(begins.then_some(item));
+            }
+            cursor = page.cursor;
+            if cursor.is_none() || looked_at >= LOOKED_THROUGH {
+                break;
+            }
+        }
+        let found = found.ok_or_else(|| {
+            Failure::Wrong(format!(
+                "none of the newest {looked_at} denials begins with {id}; name its namespace (-n)"
+            ))
+        })?;
+        self.get(&self.path_of(&found)).await
     }
 
     pub(super) async fn laws_of(&self, item: &Value) -> Result<Vec<Value>, Failure> {

@@ -4,12 +4,14 @@
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 #![expect(clippy::unwrap_used, reason = "a harness that fails says where")]
 
+pub mod cluster;
+
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::{Next, from_fn};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Options, Store};
-use docket_reporter::doors::{Callers, Known, Settings, State, router};
+use docket_reporter::doors::{Callers, Head, Known, Settings, State, aggregated, router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
@@ -29,7 +31,12 @@ pub struct World {
     lie: Arc<Mutex<Option<Lie>>>,
     pub url: String,
     pub known: Known,
+    /// A cluster's API server, of the same records.
+    pub cluster_url: String,
+    size: tokio::sync::watch::Sender<u64>,
     recorded: i64,
+    /// Never told: the reporter is not stopping.
+    _stopping: tokio::sync::watch::Sender<bool>,
 }
 
 /// What the binary did.
@@ -75,21 +82,34 @@ impl World {
             random,
         };
         let store = Store::open(&file, options).unwrap();
-        let known = Known::default();
+        let (size, sizes) = tokio::sync::watch::channel(0);
+        let (stopping, stops) = tokio::sync::watch::channel(false);
+        let known = Known {
+            head: Head::new(sizes, stops),
+            ..Known::default()
+        };
         let settings = Settings {
             known: known.clone(),
-            ..Settings::new(file, Callers::Cluster(cluster()), store.verifier_key())
+            ..Settings::new(file, Callers::Cluster(kubernetes()), store.verifier_key())
         };
         let lie = Arc::new(Mutex::new(None));
-        let router = lying(router(State::new(settings)), lie.clone());
+        let state = State::new(settings);
+        let api = cluster::aggregator(aggregated(state.clone(), vec![cluster::WEBHOOK.into()]));
+        let router = lying(router(state), lie.clone());
         let port = serve(router, directory.path()).await;
         let url = format!("https://localhost:{port}");
+        let api_directory = directory.path().join("api");
+        std::fs::create_dir(&api_directory).unwrap();
+        let api_port = serve(api, &api_directory).await;
         World {
             store,
             directory,
             lie,
             url,
             known,
+            cluster_url: format!("https://localhost:{api_port}"),
+            size,
+            _stopping: stopping,
             recorded: 1_790_000_000_000_000,
         }
     }
@@ -134,6 +154,7 @@ impl World {
                 recorded,
             )
             .unwrap();
+        self.size.send_modify(|size| *size += 1);
     }
 
     /// The n-th denial; members of the two parts as given.
@@ -290,7 +311,7 @@ pub async fn serve(router: Router, directory: &Path) -> u16 {
 }
 
 /// A double of the Kubernetes API: [`TOKEN`] is an admin who may read everything.
-fn cluster() -> kube::Client {
+fn kubernetes() -> kube::Client {
     use axum::response::IntoResponse as _;
     let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
         let (head, body) = request.into_parts();
