@@ -68,7 +68,6 @@ pub(super) struct Connection {
 
 #[derive(Debug, Default)]
 struct Event {
-    name: String,
     data: String,
     id: String,
 }
@@ -118,18 +117,6 @@ impl Connection {
         }
     }
 
-    /// The place that is told first, which is where the stream begins.
-    pub(super) async fn first_place(&mut self) -> Result<String, String> {
-        loop {
-            match self.next().await? {
-                Some(Told::Change(_, version)) if !version.is_empty() => return Ok(version),
-                Some(Told::Gone(why) | Told::Ended(why)) => return Err(why),
-                Some(_) => {}
-                None => return Err("the stream ended before it began".to_owned()),
-            }
-        }
-    }
-
     async fn next(&mut self) -> Result<Option<Told>, String> {
         let Some(line) = self.line().await? else {
             return Ok(None);
@@ -150,7 +137,6 @@ impl Event {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "event" => self.name = value.to_owned(),
             "id" => self.id = value.to_owned(),
             "data" => {
                 if !self.data.is_empty() {
@@ -165,14 +151,15 @@ impl Event {
     }
 
     fn end(self) -> Told {
-        let Event { name, data, id } = self;
-        let data: Value = serde_json::from_str(&data).unwrap_or_default();
-        match (name.as_str(), data["id"].is_string()) {
-            ("amended" | "modified", true) => Told::Change(Change::Amended(data), id),
-            ("error", _) => failed(&data),
-            (_, true) => Told::Change(Change::New(data), id),
-            (_, false) if id.is_empty() => Told::Nothing,
-            (_, false) => Told::Change(Change::Mark, id),
+        let mut data: Value = serde_json::from_str(&self.data).unwrap_or_default();
+        let item = data["denial"].take();
+        match data["type"].as_str() {
+            Some("denial") => Told::Change(Change::New(item), self.id),
+            Some("amended") => Told::Change(Change::Amended(item), self.id),
+            Some("error") => failed(&data),
+            _ if self.id.is_empty() => Told::Nothing,
+            // `connected`, `heartbeat`, and what a newer reporter may say.
+            _ => Told::Change(Change::Mark, self.id),
         }
     }
 }
@@ -361,15 +348,19 @@ mod tests {
     #[test]
     fn events_are_read_as_they_are_written_and_heartbeats_are_nothing() {
         let told = events(
-            ": heartbeat\n\nevent: denial\nid: 7\ndata: {\"id\":\ndata: \"a\"}\n\nid: 8\ndata: {}\n\n\
-             event: amended\nid: 9\ndata: {\"id\": \"a\"}\n\nretry: 5\n\nevent: error\ndata: {\"message\": \"no\\u001b\"}\n\n",
+            "retry: 1000\nid: 7\ndata: {\"type\": \"connected\"}\n\n: comment\n\n\
+             id: 8\ndata: {\"type\": \"denial\",\ndata: \"denial\": {\"id\": \"a\"}}\n\n\
+             id: 9\ndata: {\"type\": \"amended\", \"denial\": {\"id\": \"a\"}}\n\n\
+             id: 9\ndata: {\"type\": \"heartbeat\"}\n\n\
+             data: {\"type\": \"error\", \"error\": \"forbidden\", \"message\": \"no\\u001b\"}\n\n",
         );
         assert_eq!(
             told,
             [
-                "new \"a\" 7",
-                "mark 8",
+                "mark 7",
+                "new \"a\" 8",
                 "amended \"a\" 9",
+                "mark 9",
                 "ended: no\\u{1b}"
             ]
         );

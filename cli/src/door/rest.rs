@@ -72,14 +72,15 @@ pub(super) async fn one(client: &Client, place: &Place, id: &str) -> Result<Valu
     client.json(&path).await
 }
 
-/// The place that the stream tells first.
+/// The place of a list that was just read.
 pub(super) async fn newest(client: &Client, ask: &Ask) -> Result<String, Failure> {
-    let refused = |refused| match refused {
-        Refused::Later(why) | Refused::Gone(why) => Failure::CouldNot(why),
-        Refused::Failed(failure) => failure,
-    };
-    let mut connection = connect(client, ask, None).await.map_err(refused)?;
-    connection.first_place().await.map_err(Failure::CouldNot)
+    let (path, mut filters) = denials(ask, "");
+    filters.push(("limit", "1".to_owned()));
+    let list = client.json(&format!("{path}{}", query(&filters))).await?;
+    let version = list["version"].as_str().map(str::to_owned);
+    version.ok_or_else(|| {
+        Failure::CouldNot("the reporter does not say of when its list is; use a newer one".into())
+    })
 }
 
 pub(super) async fn connect(
