@@ -28,8 +28,9 @@ use tokio::time::Instant;
 const BOOKMARK: Duration = Duration::from_secs(50);
 /// Until the writer tells of an entry that a reader has seen.
 const SOON: Duration = Duration::from_millis(100);
-/// How long a watch goes on if the client says nothing; and as much again, spread by the
-/// clock, so that those that began together do not all come back together.
+/// How long a watch goes on if the client says nothing; and up to as much again, spread by
+/// the clock, so that those that began together do not all come back together. None goes on
+/// for longer: who its reader is, is said when it begins.
 const AT_LEAST: Duration = Duration::from_secs(30 * 60);
 /// What marks the bookmark behind the initial objects.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
@@ -74,11 +75,15 @@ impl Call {
         let initial = self.options.initial.unwrap_or(since.is_none());
         let from = match (initial, &asked.name) {
             (true, None) => 0,
-            // Not through the whole ledger for the sake of one.
-            (true, Some(name)) => {
-                let found = self.found(&scope, name).await?;
-                found.map_or(size, |entry| entry.row.position)
-            }
+            // Not through the whole ledger for the sake of one; whose name may have been
+            // given by its beginning, as a table shows it.
+            (true, Some(name)) => match self.found(&scope, name).await? {
+                Some(entry) => {
+                    asked.name = Some(entry.row.id);
+                    entry.row.position
+                }
+                None => size,
+            },
             (false, _) => since.unwrap_or(size),
         };
         let (state, caller, ask) = (self.state.clone(), self.caller.clone(), self.ask());
@@ -97,7 +102,8 @@ impl Call {
             }),
         );
         let spread = Duration::from_secs(self.now.as_second().unsigned_abs() % AT_LEAST.as_secs());
-        let timeout = self.options.timeout.unwrap_or(AT_LEAST + spread);
+        let timeout = self.options.timeout.unwrap_or(Duration::MAX);
+        let timeout = timeout.min(AT_LEAST + spread);
         let marked = self.options.initial == Some(true);
         let watch = Watch {
             marks: marked.then_some(size),

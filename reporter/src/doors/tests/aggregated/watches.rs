@@ -148,6 +148,31 @@ async fn without_a_version_what_is_there_comes_first() {
 }
 
 #[tokio::test]
+async fn one_is_watched_by_the_beginning_of_its_name_and_by_words_of_its_text() {
+    let mut world = court();
+    for path in [
+        format!("{ACME}/denials/{}?watch=1", &id(1)[..12]),
+        format!(
+            "{ACME}/denials?watch=1&fieldSelector=metadata.name%3D{}",
+            &id(1)[..12]
+        ),
+    ] {
+        let mut one = Stream::plain(&world, "anna", &path).await;
+        assert_eq!(one.word().await, said("ADDED", id(1)));
+        one.quiet().await;
+    }
+    let path = format!("{ACME}/denials?watch=1&fieldSelector=q%3Dzebra");
+    let mut stream = Stream::plain(&world, "anna", &path).await;
+    stream.quiet().await;
+    world.deny(&Denial::new(20));
+    let messages = json!({"messages": ["No zebra may be merged."]});
+    world.deny(&Denial::new(21).personal(messages));
+    assert_eq!(stream.word().await, said("ADDED", id(21)));
+    let path = format!("{ACME}/denials?fieldSelector=q%3Dzebra");
+    assert_eq!(world.names("anna", &path).await, [id(21)]);
+}
+
+#[tokio::test]
 async fn a_streaming_list_is_ended_by_a_marked_bookmark() {
     let mut world = court();
     let path = format!(
@@ -226,6 +251,9 @@ async fn a_table_is_watched_row_by_row_with_its_columns_once() {
 #[tokio::test]
 async fn a_watch_ends_in_time_and_when_the_process_does() {
     let world = court();
+    let forever = format!("{V1}/clusterdenials?watch=1&timeoutSeconds={}", u64::MAX);
+    let mut stream = Stream::plain(&world, "admin", &forever).await;
+    assert_eq!(stream.word().await, said("ADDED", id(4)));
     let path = format!("{ACME}/denials?watch=true&timeoutSeconds=0");
     let mut stream = Stream::plain(&world, "anna", &path).await;
     for n in 0..3 {
