@@ -7,7 +7,7 @@
 //! One Event per series, with a growing count. No Event: dry runs (nothing was to happen),
 //! cluster-scoped objects (there is no namespace whose readers it would concern), namespaces
 //! that several orgs share (its readers are not all of them concerned), outcomes that are
-//! not known, denials older than an Event lives, Docket's own accounts (an Event about a
+//! not known, imports, denials older than an Event lives, Docket's own accounts (an Event about a
 //! refused Event would never end), and what exceeds the namespace's rate. Each is counted,
 //! and what was held back is said in the next Event. The actor is never named.
 
@@ -57,7 +57,7 @@ const ROUND: Duration = Duration::from_secs(5);
 const PER_ROUND: usize = 25;
 
 /// What can become of a denial, or of its Event: the metric's labels.
-pub(crate) const OUTCOMES: [&str; 18] = [
+pub(crate) const OUTCOMES: [&str; 19] = [
     "created",
     "exists",
     "counted",
@@ -68,6 +68,7 @@ pub(crate) const OUTCOMES: [&str; 18] = [
     "dryRun",
     "clusterScoped",
     "unknown",
+    "imported",
     "stale",
     "unreadable",
     "gone",

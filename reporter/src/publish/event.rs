@@ -29,6 +29,8 @@ pub(super) enum Skip {
     Unknown,
     DryRun,
     ClusterScoped,
+    /// People brought it: it is of the past, and their word.
+    Imported,
     Stale,
     Unreadable,
 }
@@ -40,6 +42,7 @@ impl Skip {
             Skip::Unknown => "unknown",
             Skip::DryRun => "dryRun",
             Skip::ClusterScoped => "clusterScoped",
+            Skip::Imported => "imported",
             Skip::Stale => "stale",
             Skip::Unreadable => "unreadable",
         }
@@ -72,6 +75,9 @@ impl Case {
     pub(super) fn read(row: &Row, now: Timestamp) -> Result<Case, Skip> {
         if row.class != Class::Denial {
             return Err(Skip::NotADenial);
+        }
+        if row.imported {
+            return Err(Skip::Imported);
         }
         let public: Public = serde_json::from_slice(&row.public).map_err(|_| Skip::Unreadable)?;
         let time: Timestamp = public.time.parse().map_err(|_| Skip::Unreadable)?;

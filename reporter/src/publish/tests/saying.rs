@@ -3,6 +3,7 @@
 use super::{now, personal, public, row, user};
 use crate::publish::event::{Case, NOTE, Skip};
 use crate::publish::own::Own;
+use docket_ledger::query::Row;
 use docket_record::denial::{Grade, Personal, Public, TestimonyState, Verdict};
 use docket_record::policies::{Policy, PolicyList};
 use k8s_openapi::api::events::v1::Event;
@@ -164,7 +165,7 @@ fn a_policy_that_only_a_text_names_is_not_related_and_hides_the_actor_too() {
 }
 
 #[test]
-fn dry_runs_cluster_scoped_unknown_and_old_denials_make_no_event() {
+fn dry_runs_cluster_scoped_unknown_imported_and_old_denials_make_no_event() {
     let personal = personal("no", "");
     let with = |change: fn(&mut Public)| {
         let mut public = public();
@@ -178,6 +179,11 @@ fn dry_runs_cluster_scoped_unknown_and_old_denials_make_no_event() {
         with(|p| p.time = "2026-11-22T20:00:00Z".into()),
         Skip::Stale
     );
+    let brought = Row {
+        imported: true,
+        ..row(&public(), &personal)
+    };
+    assert_eq!(Case::read(&brought, now()).unwrap_err(), Skip::Imported);
 }
 
 #[test]
