@@ -68,6 +68,13 @@ impl Metrics {
         self.lag.observe(step, happened, now);
     }
 
+    /// A new denial, of this stage time in microseconds, was written to a stream.
+    pub(crate) fn streamed(&self, happened: i64) {
+        if let Ok(happened) = Timestamp::from_microsecond(happened) {
+            self.lag(Step::Streamed, happened, Timestamp::now());
+        }
+    }
+
     /// One delivery of a source and how it was answered.
     pub fn batch(&self, source: &str, answer: &'static str) {
         self.sources.batch(source, answer);

@@ -11,7 +11,7 @@ use super::status::Failure;
 use super::{Call, unread};
 use crate::doors::ask::Verb;
 use crate::doors::follow::{Change, End, Following};
-use crate::metrics::{OpenStream, Step};
+use crate::metrics::OpenStream;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use docket_record::api::API_VERSION;
@@ -118,6 +118,7 @@ impl Call {
             call: self,
             _permit: permit,
             _open: open,
+            began: size,
         };
         let lines = futures::stream::unfold(watch, |mut watch| async move {
             let line = watch.next().await?;
@@ -147,6 +148,8 @@ struct Watch {
     _permit: OwnedSemaphorePermit,
     /// Counts it as open.
     _open: OpenStream,
+    /// The ledger's size when it was opened: what is older comes late for no fault of ours.
+    began: u64,
 }
 
 impl Watch {
@@ -200,12 +203,9 @@ impl Watch {
             return None;
         }
         let initial = self.initial.is_some_and(|size| change.size <= size);
-        if change.new
-            && !initial
-            && let Ok(happened) = Timestamp::from_microsecond(change.entry.row.time)
-        {
+        if change.new && change.size > self.began {
             let metrics = &self.call.state.inner.metrics;
-            metrics.lag(Step::Streamed, happened, Timestamp::now());
+            metrics.streamed(change.entry.row.time);
         }
         let word = if change.new || initial {
             "ADDED"

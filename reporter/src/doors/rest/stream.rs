@@ -113,6 +113,7 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
         frames,
         _permit: permit,
         _open: inner.metrics.stream("sse"),
+        began: size,
     };
     // It ends with its reader, who is told by the end of the channel if it fails.
     tokio::spawn(stream.run(connected, from));
@@ -179,6 +180,8 @@ struct Stream {
     frames: mpsc::Sender<Bytes>,
     _permit: OwnedSemaphorePermit,
     _open: OpenStream,
+    /// The ledger's size when it was opened: what is older comes late for no fault of ours.
+    began: u64,
 }
 
 impl Stream {
@@ -201,6 +204,10 @@ impl Stream {
                         let told = self.told(&change);
                         if !hand(&self.state, &self.frames, told).await {
                             return;
+                        }
+                        if change.new && change.size > self.began {
+                            let metrics = &self.state.inner.metrics;
+                            metrics.streamed(change.entry.row.time);
                         }
                     }
                     // All so far was told: who comes back goes on from here.
