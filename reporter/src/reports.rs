@@ -16,6 +16,7 @@ mod watch;
 pub use table::{Bounds, Kept, Key, Table, Violation};
 pub use watch::{Parts, Watch};
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The table, for its one writer and its readers. Cheap to clone.
@@ -23,6 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub struct Reports {
     // std: never held across an await, and for the time of a walk at most.
     table: Arc<RwLock<Table>>,
+    changes: Arc<AtomicU64>,
 }
 
 impl Reports {
@@ -31,8 +33,15 @@ impl Reports {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A number that is another one after any change.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     /// To change.
     pub fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

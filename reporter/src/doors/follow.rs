@@ -36,6 +36,13 @@ impl Head {
         Head { size, stopping }
     }
 
+    /// Returns when this process is stopping.
+    pub(super) async fn stopped(&mut self) {
+        if self.stopping.wait_for(|stopping| *stopping).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The ledger's size, if this process writes to it.
     fn live(&self) -> Option<u64> {
         self.size.has_changed().is_ok().then(|| *self.size.borrow())

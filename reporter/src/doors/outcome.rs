@@ -210,7 +210,7 @@ fn count(paths: &mut BTreeMap<String, TopPath>, changed: Vec<ChangedPath>) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn share(of: u64, all: u64) -> Option<f64> {
+pub(super) fn share(of: u64, all: u64) -> Option<f64> {
     (all > 0).then(|| of as f64 / all as f64)
 }
 

@@ -7,7 +7,7 @@ mod violations;
 
 pub use violations::{Asked, Found as FoundViolation, Origin, Reported, Violations};
 
-pub(super) use violations::word;
+pub(super) use violations::{Kepts, word};
 
 use super::follow::{Head, SharedRecent};
 use crate::law::Laws;

@@ -4,7 +4,9 @@ mod denials;
 mod gaps;
 mod laws;
 mod outcomes;
+mod policies;
 mod proof;
+mod reports;
 mod stream;
 mod summary;
 mod violations;
@@ -63,6 +65,9 @@ pub(super) fn router(state: State) -> Router {
         .route(&repository("/{id}"), get(denials::repository_one))
         .route(&repository("/{id}/proof"), get(denials::repository_proof))
         .route(&repository("/{id}/law"), get(laws::of_repository))
+        .route("/api/orgs/{org}/policies", get(policies::policies))
+        .route("/api/orgs/{org}/policy-reports", get(reports::reports))
+        .route("/api/watch/orgs/{org}/policyreports", get(reports::watch))
         .route("/api/policy-violations", get(violations))
         .route("/api/orgs/{org}/policy-violations", get(org_violations))
         .route("/api/policy-denials/{id}/law", get(laws::of_denial))

@@ -7,7 +7,7 @@
 
 use docket_record::report::{Report, ReportResult, Subject};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
@@ -110,6 +110,8 @@ pub struct Table {
     lost: u64,
     /// Number of the list that is being read, or was read last, of each kind.
     lists: HashMap<String, u64>,
+    /// Kinds that are served and were listed in full.
+    known: BTreeSet<String>,
 }
 
 impl Table {
@@ -130,12 +132,35 @@ impl Table {
     /// The list is complete: what was not in it is gone.
     pub fn listed(&mut self, kind: &str) {
         let now = self.lists.get(kind).copied().unwrap_or_default();
+        self.known.insert(kind.to_owned());
         self.sweep(|key_kind, listed| key_kind == kind && listed < now);
     }
 
     /// The kind is not served any more.
     pub fn forget(&mut self, kind: &str) {
+        self.known.remove(kind);
         self.sweep(|key_kind, _| key_kind == kind);
+    }
+
+    /// Kinds that the cluster serves and whose reports are all known.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(String::as_str)
+    }
+
+    /// The reports of these namespaces, in the order of their keys.
+    pub fn of<'t>(
+        &'t self,
+        namespaces: &'t [String],
+    ) -> impl Iterator<Item = (&'t Key, &'t Arc<Kept>)> {
+        namespaces.iter().flat_map(|namespace| {
+            let from = Key {
+                namespace: namespace.clone(),
+                kind: String::new(),
+                name: String::new(),
+            };
+            let range = self.reports.range(from..);
+            range.take_while(move |(key, _)| key.namespace == *namespace)
+        })
     }
 
     fn sweep(&mut self, gone: impl Fn(&str, u64) -> bool) {

@@ -2,9 +2,30 @@
 
 use super::{Entry, Found, Listing, ReadError, Records, Scope, entry, listing, one_more};
 use docket_ledger::entry::Class;
-use docket_ledger::query::{LawFilter, Page, Reader, Total};
+use docket_ledger::query::{Filter, LawFilter, Page, PolicyRow, Reader, Total};
+use docket_record::policies::PolicyList;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Records {
+    /// Policies as they are now, with what is on record of each (by name): over the newest
+    /// 10,000 denials of each namespace of the scope; third: there are older ones.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub async fn policies(
+        &self,
+        scope: &Scope,
+    ) -> Result<(Arc<PolicyList>, BTreeMap<String, PolicyRow>, bool), ReadError> {
+        let filter = Filter {
+            scope: scope.clone(),
+            ..Filter::default()
+        };
+        let question = move |reader: &Reader| reader.policies(&filter, Self::CASES);
+        let (rows, limited) = self.pool.read(question).await?;
+        Ok((self.known.laws.now(), rows, limited))
+    }
+
     /// One page of law entries, newest first. Those of a namespace are its readers' to
     /// read; those of the cluster need cluster scope.
     ///

@@ -5,7 +5,7 @@
 
 use super::{Entry, Listing, ReadError, Records, Scope, entry};
 use crate::objects::Last;
-use crate::reports::Violation;
+use crate::reports::{Kept, Key, Violation};
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page, Reader, Row};
 use docket_ledger::store::StoreError;
@@ -14,6 +14,7 @@ use docket_record::policies::Policy;
 use docket_record::report::{Judged, ReportResult};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Denials looked at for one answer, of each namespace.
@@ -93,6 +94,9 @@ pub struct Violations {
     pub left_out: u64,
 }
 
+/// Reports by their keys.
+pub(in crate::doors) type Kepts = BTreeMap<Key, Arc<Kept>>;
+
 enum Candidate {
     Denied {
         position: u64,
@@ -103,6 +107,26 @@ enum Candidate {
 }
 
 impl Records {
+    /// Reports of the namespaces that are within the scope whole, by their keys; and which
+    /// kinds of them are known.
+    pub(in crate::doors) fn reports(&self, scope: &Scope) -> (Kepts, BTreeSet<String>) {
+        let table = self.known.reports.read();
+        let namespaces = scope.whole().unwrap_or_default();
+        let kept = table.of(&namespaces);
+        let kept = kept.map(|(key, kept)| (key.clone(), Arc::clone(kept)));
+        (kept.collect(), table.kinds().map(str::to_owned).collect())
+    }
+
+    /// Another number after any change of any report.
+    pub(in crate::doors) fn report_changes(&self) -> u64 {
+        self.known.reports.changes()
+    }
+
+    /// Results of reports that there was no room for.
+    pub(in crate::doors) fn left_out(&self) -> u64 {
+        self.known.reports.read().left_out()
+    }
+
     /// Violations within the scope, newest first.
     ///
     /// # Errors

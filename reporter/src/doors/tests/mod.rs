@@ -10,6 +10,7 @@ mod importing;
 mod laws;
 mod others;
 mod outcomes;
+mod policy_page;
 mod reading;
 mod scopes;
 mod shape;

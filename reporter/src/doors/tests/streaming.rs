@@ -14,17 +14,17 @@ const STREAM: &str = "/api/policy-denials/stream";
 const SOON: Duration = Duration::from_secs(5);
 
 /// An open stream.
-struct Events {
+pub(super) struct Events {
     headers: HeaderMap,
     body: Body,
     rest: String,
 }
 
-/// One event: its id, if it has one, and its data.
-type Event = (Option<String>, Value);
+/// One event: its id or name, if it has one, and its data.
+pub(super) type Event = (Option<String>, Value);
 
 impl Events {
-    async fn open(world: &World, user: &str, path: &str, last: Option<&str>) -> Events {
+    pub(super) async fn open(world: &World, user: &str, path: &str, last: Option<&str>) -> Events {
         let mut request =
             Request::get(path).header("authorization", format!("Bearer token-of-{user}"));
         if let Some(last) = last {
@@ -42,14 +42,15 @@ impl Events {
     }
 
     /// The next event; `None` at the end.
-    async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.rest.split_once("\n\n") {
                 let mut id = None;
                 let mut data = None;
                 for line in event.lines() {
                     match line.split_once(": ").unwrap() {
-                        ("id", value) => id = Some(value.to_owned()),
+                        // Named events have no id.
+                        ("id" | "event", value) => id = Some(value.to_owned()),
                         ("data", value) => data = serde_json::from_str(value).ok(),
                         ("retry", "1000") => {}
                         _ => panic!("{line}: not a line of an unnamed event"),

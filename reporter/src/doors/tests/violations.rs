@@ -14,7 +14,7 @@ const SCHEMA: &str = include_str!("../../../../docs/policy-violation.schema.json
 const ACME: &str = "krate-org-acme";
 const GLOBEX: &str = "krate-org-globex";
 
-fn report(namespace: &str, pull_request: &str, change: Value) -> Report {
+pub(super) fn report(namespace: &str, pull_request: &str, change: Value) -> Report {
     let mut result = json!({"source": "KyvernoValidatingPolicy", "policy": "labels-wanted",
         "result": "fail", "message": "Name an owner.", "severity": "high",
         "properties": {"process": "background scan"}, "timestamp": {"seconds": 1_790_000_000}});
@@ -49,10 +49,13 @@ fn audit_policy() -> Policy {
 }
 
 /// Reports in two namespaces and of the cluster, beside denials.
-fn world() -> (World, Known) {
+pub(super) fn world() -> (World, Known) {
     let known = Known::default();
     let shared = known.clone();
-    let mut world = World::with(|settings| settings.known = shared);
+    let mut world = World::with(|settings| {
+        let head = settings.known.head.clone();
+        settings.known = Known { head, ..shared };
+    });
     let mut shelves = Shelves::default();
     let policy = audit_policy();
     let place = Place {
