@@ -24,6 +24,7 @@ use super::read::{Plot, ReadError, Scope};
 use super::{Inner, State};
 use docket_ledger::query::{Filter, Orgs, Page};
 use futures::{StreamExt as _, TryStreamExt as _};
+use http::HeaderMap;
 use std::collections::BTreeSet;
 
 /// Questions to the API server at one time, for one request.
@@ -165,6 +166,21 @@ impl State {
         }
     }
 
+    /// The same for somebody who has stayed since, to be asked again and again: the token
+    /// must still be good, and whoever asks for another must still be allowed to.
+    ///
+    /// # Errors
+    /// As [`State::granted`], and 401 for a token that is good no more.
+    pub(super) async fn granted_still(
+        &self,
+        headers: &HeaderMap,
+        verb: Verb,
+        ask: &Ask,
+    ) -> Result<Granted, Refusal> {
+        let caller = self.inner.gate.caller(headers).await?;
+        self.granted(&caller, verb, ask).await
+    }
+
     /// May the caller read the evidence behind a denial of this namespace (empty: of none)?
     pub(super) async fn sees_evidence(
         &self,
@@ -271,9 +287,13 @@ impl State {
                 // The permission first: the way there tells nothing of an org.
                 self.one(caller, verb, name).await?;
                 if !every.contains(name) {
-                    let names: Vec<_> = every.iter().map(String::as_str).collect();
+                    // Only those that are the caller's: where an org lives is its own business.
+                    let own = self
+                        .those_allowed(caller, verb, every.into_iter().collect())
+                        .await?;
+                    let names: Vec<String> = own.into_iter().collect();
                     return Err(Refusal::bad_request(format!(
-                        "namespace: must be one of org {org}'s: {}",
+                        "namespace: must be one of org {org}'s that you may read: {}",
                         names.join(", ")
                     )));
                 }

@@ -20,4 +20,5 @@ mod outcomes;
 mod readers;
 mod reports;
 mod shapes;
+mod tenants;
 mod verdicts;

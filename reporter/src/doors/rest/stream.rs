@@ -88,10 +88,13 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
         from,
         inner.reauthorise,
         {
-            let state = state.clone();
+            let (state, headers) = (state.clone(), headers.clone());
             Box::new(move || {
-                let (state, caller, ask) = (state.clone(), caller.clone(), ask.clone());
-                Box::pin(async move { Ok(state.granted(&caller, Verb::Watch, &ask).await?.scope) })
+                let (state, headers, ask) = (state.clone(), headers.clone(), ask.clone());
+                Box::pin(async move {
+                    let still = state.granted_still(&headers, Verb::Watch, &ask);
+                    Ok(still.await?.scope)
+                })
             })
         },
     );

@@ -561,3 +561,16 @@ async fn a_listed_denial_says_nothing_of_addresses_and_groups() {
         }
     }
 }
+
+#[tokio::test]
+async fn which_namespaces_are_an_orgs_is_told_to_who_reads_them() {
+    let world = several();
+    world.cluster.grant("anna", "krate-org-acme");
+    world.cluster.grant("both", "krate-org-acme");
+    world.cluster.grant("both", "krate-org-globex");
+    let path = "/api/orgs/globex/policy-denials?namespace=krate-org-acme";
+    let message = world.get("anna", path).await.refused(400, "bad_request");
+    assert!(!message.contains("krate-org-globex"), "{message}");
+    let message = world.get("both", path).await.refused(400, "bad_request");
+    assert!(message.contains("krate-org-globex"), "{message}");
+}

@@ -376,3 +376,48 @@ async fn a_reader_that_takes_nothing_is_ended_and_counted() {
     next.connected().await;
     drop(slow);
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_and_with_the_right_to_ask_for_another() {
+    let mut world = quick();
+    world.cluster.grant("anna", "krate-org-acme");
+    world.cluster.grant("console", "krate-org-acme");
+    let may = ("console".to_owned(), "impersonate users anna".to_owned());
+    world.cluster.change(|cluster| cluster.also.insert(may));
+    let mut hers = Events::open(&world, "anna", STREAM, None).await;
+    let request = Request::get(STREAM)
+        .header("authorization", "Bearer token-of-console")
+        .header("impersonate-user", "anna")
+        .body(Body::empty())
+        .unwrap();
+    let (head, body) = world
+        .router
+        .clone()
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_parts();
+    assert_eq!(head.status, 200);
+    let mut for_her = Events {
+        headers: head.headers,
+        body,
+        rest: String::new(),
+    };
+    world.deny(&Denial::new(0));
+    for events in [&mut hers, &mut for_her] {
+        events.connected().await;
+        assert_eq!(events.news().await.1["denial"]["id"], id(0));
+    }
+    world.cluster.change(|cluster| {
+        cluster.tokens.remove("token-of-anna");
+        cluster.also.clear();
+    });
+    for (events, error) in [(&mut hers, "unauthorized"), (&mut for_her, "forbidden")] {
+        let (_, last) = events.news().await;
+        assert_eq!(
+            (&last["type"], &last["error"]),
+            (&json!("error"), &json!(error))
+        );
+        assert!(events.next().await.is_none());
+    }
+}

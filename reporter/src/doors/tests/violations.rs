@@ -442,3 +442,64 @@ async fn an_excepted_write_is_listed_when_asked_for_with_the_evidence_as_it_is_n
         "{summary}"
     );
 }
+
+/// What is known of an object beside the ledger is of a namespace as it is now, and for
+/// who reads all of that namespace.
+#[tokio::test]
+async fn reports_and_writes_stay_out_of_narrow_scopes_and_former_namespaces() {
+    let (mut world, known) = world();
+    world.deny(&Denial::new(7).personal(json!({"name": "pr-90"})));
+    let context = docket_record::denial::Context {
+        repository: "storefront".into(),
+        ..Default::default()
+    };
+    let written = Write {
+        context,
+        ..crate::objects::write(
+            "krate.a5c.ai",
+            "pullrequests",
+            ACME,
+            "pr-90",
+            "2026-11-02T00:00:00Z",
+        )
+    };
+    known.objects.wrote(&written);
+    world.cluster.grant("anna", ACME);
+    let whole = format!("/api/policy-denials/{}", id(7));
+    let shown = world.get("anna", &whole).await.json();
+    assert_eq!(shown["report"], "uid-of-pr-90");
+    let stands = list(&world, "anna", "?name=pr-90&source=report").await;
+    assert_eq!(stands["items"][0]["repository"], "storefront");
+    let all = list(&world, "anna", "?repository=storefront").await;
+    assert_eq!(all["total"], 1);
+
+    world.cluster.change(|cluster| {
+        let web = "get repositories/denials.docket.a5c.ai krate-org-acme web";
+        cluster.tokens.insert("token-of-rita".into(), "rita".into());
+        cluster.also.insert(("rita".into(), web.into()));
+    });
+    let narrow = format!(
+        "/api/namespaces/{ACME}/repositories/web/policy-denials/{}",
+        id(7)
+    );
+    let shown = world.get("rita", &narrow).await.json();
+    assert_eq!(
+        (&shown["id"], &shown["report"]),
+        (&json!(id(7)), &Value::Null)
+    );
+
+    // Made again after that write: another tenant's object had that name then.
+    world.cluster.change(|cluster| {
+        let made = "2026-11-03T00:00:00Z".to_owned();
+        cluster.created.insert(ACME.into(), made);
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let stands = list(&world, "anna", "?name=pr-90&source=report").await;
+    let item = &stands["items"][0];
+    assert_eq!(
+        (&item["repository"], &item["denial"]),
+        (&Value::Null, &Value::Null)
+    );
+    let all = list(&world, "anna", "?repository=storefront").await;
+    assert_eq!(all["total"], 0);
+}
