@@ -38,7 +38,7 @@ use http::uri::Authority;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 /// Threads of the door: one copies what thousands of watches get, the other answers
@@ -69,9 +69,40 @@ pub struct Setting {
     pub counts: Counts,
 }
 
+/// Threads of their own. They may be given up anywhere: a runtime that is dropped waits for
+/// its threads, which is forbidden where others are served.
+struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Threads {
+    fn start() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("api")
+            .on_thread_start(yield_to_reviews)
+            .enable_all()
+            .build()
+            .context("cannot start the threads of the API")?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// The door with its threads, bound and not yet serving.
 pub struct Api {
-    runtime: Runtime,
+    threads: Threads,
     door: Door,
     ending: watch::Sender<bool>,
 }
@@ -79,7 +110,7 @@ pub struct Api {
 /// The door while it serves.
 #[must_use = "a door that is not drained drops its callers"]
 pub struct OpenApi {
-    runtime: Runtime,
+    threads: Threads,
     /// The accept loop.
     pub open: Open,
     ending: watch::Sender<bool>,
@@ -94,13 +125,7 @@ struct Answerer {
 impl Api {
     /// Starts the threads and binds.
     pub async fn bind(setting: Setting) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("api")
-            .on_thread_start(yield_to_reviews)
-            .enable_all()
-            .build()
-            .context("cannot start the threads of the API")?;
+        let threads = Threads::start()?;
         let (ending, ended) = watch::channel(false);
         let address = setting.listen;
         let answerer = Answerer {
@@ -122,13 +147,14 @@ impl Api {
         let part = crate::labels::Part::Api;
         let bound = Door::bind(part, address, Some(setting.tls), router, setting.limits);
         // The listener belongs to the threads that accept on it.
-        let door = runtime
+        let door = threads
+            .handle
             .spawn(bound)
             .await
             .context("the API's threads ended")?
             .with_context(|| format!("cannot listen on --api-listen {address}"))?;
         Ok(Self {
-            runtime,
+            threads,
             door,
             ending,
         })
@@ -141,11 +167,11 @@ impl Api {
 
     /// Begins to serve.
     pub fn open(self) -> OpenApi {
-        let threads = self.runtime.enter();
+        let entered = self.threads.handle.enter();
         let open = self.door.open();
-        drop(threads);
+        drop(entered);
         OpenApi {
-            runtime: self.runtime,
+            threads: self.threads,
             open,
             ending: self.ending,
         }
@@ -157,8 +183,7 @@ impl OpenApi {
     /// end in time and were cut off.
     pub async fn drain(self) -> bool {
         self.ending.send_replace(true);
-        let whole = self.runtime.spawn(self.open.drain()).await;
-        self.runtime.shutdown_background();
+        let whole = self.threads.handle.spawn(self.open.drain()).await;
         whole.unwrap_or(false)
     }
 }

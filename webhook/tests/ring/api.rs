@@ -602,6 +602,39 @@ async fn loop_until_bound(witness: &Witness, callers: &Authority, at: SocketAddr
 }
 
 #[tokio::test]
+async fn a_start_on_a_taken_port_ends_with_an_error_and_no_panic() {
+    let taken = std::net::TcpListener::bind(ANY).unwrap();
+    let at = taken.local_addr().unwrap();
+    let setup = Setup::new().with_api(at);
+    let path = |name: &str| setup.path(name).display().to_string();
+    let mut flags: Vec<String> = setup.flags.clone();
+    let listen = flags
+        .iter()
+        .position(|flag| flag == "--api-listen")
+        .unwrap();
+    flags[listen + 1] = at.to_string();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_docket-webhook"))
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args(["--cluster", "c", "--tls-cert", &path("tls/tls.crt")])
+        .args([
+            "--tls-key",
+            &path("tls/tls.key"),
+            "--mac-keys",
+            &path("keys"),
+        ])
+        .args(flags)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&format!("cannot listen on --api-listen {at}")),
+        "{said}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[tokio::test]
 async fn without_the_flags_there_is_no_such_door() {
     let mut witness = Setup::new().start().await;
     assert_eq!(
