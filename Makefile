@@ -6,7 +6,7 @@ BUILD := $(CARGO) build --workspace
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PLANE := $(TARGET)/debug/plane
 
-.PHONY: help up down run record texts test offline fault cluster tlog bench lint ci
+.PHONY: help up down run record texts test offline fault cluster tlog rest bench lint ci
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ fault: ## processes killed, disks filled, writes that fail
 
 tlog: ## another implementation reads our log (Go)
 	@tests/rings tlog
+
+rest: ## requests made from the REST description, against a real reporter (Python)
+	@tests/rings rest
 
 cluster: ## the real control plane
 	@tests/rings cluster

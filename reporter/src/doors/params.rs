@@ -10,6 +10,7 @@ use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, LawFilter, Page, Scope, Words};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Items on a page when nothing is said.
@@ -54,8 +55,56 @@ const VIOLATION_FILTERS: [&str; 12] = [
 ];
 const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 
+const RESULTS: [&str; 3] = ["fail", "warn", "error"];
+const MODES: [&str; 2] = ["audit", "enforce"];
+const SOURCES: [&str; 2] = ["denial", "report"];
+
 const VERDICTS: [&str; 5] = ["denied", "unavailable", "unknown", "failedOpen", "excepted"];
 const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
+
+/// What each door takes, by name.
+pub(super) const LIST: &[&[&str]] = &[&FILTERS, &PAGING];
+pub(super) const SUMMARY: &[&[&str]] = &[&FILTERS];
+pub(super) const STREAM: &[&[&str]] = &[&FILTERS, &["cursor"]];
+pub(super) const GAPS: &[&[&str]] = &[&["since", "until", "open"], &PAGING];
+pub(super) const VIOLATIONS: &[&[&str]] = &[&VIOLATION_FILTERS, &PAGING];
+pub(super) const OUTCOMES: &[&[&str]] = &[&["namespace", "policy", "since", "until"]];
+pub(super) const LAWS: &[&[&str]] = &[&["policy", "kind", "namespace"], &PAGING];
+pub(super) const PARTS: &[&[&str]] = &[&["from", "limit"]];
+pub(super) const NONE: &[&[&str]] = &[];
+
+/// What a value may be, as JSON Schema: for the published description.
+pub(super) fn schema(name: &str) -> Value {
+    let one_of = |values: &[&str]| json!({ "type": "string", "enum": values });
+    let number =
+        |least: u64, most: u64| json!({ "type": "integer", "minimum": least, "maximum": most });
+    match name {
+        "limit" => {
+            let mut limit = number(1, u64::from(MOST));
+            limit["default"] = DEFAULT_LIMIT.into();
+            limit
+        }
+        "offset" => number(0, i64::MAX as u64),
+        "from" => number(0, u64::MAX / 2),
+        "dryRun" | "open" => json!({ "type": "boolean" }),
+        "verdict" => one_of(&VERDICTS),
+        "operation" => one_of(&OPERATIONS),
+        "severity" => one_of(&SEVERITIES),
+        "result" => one_of(&RESULTS),
+        "mode" => one_of(&MODES),
+        "source" => one_of(&SOURCES),
+        "since" | "until" => json!({
+            "type": "string",
+            "description": "RFC 3339, or how long ago: 90s, 30m, 2h, 7d, 2w",
+            "examples": ["2026-01-31T08:00:00Z", "2h"],
+        }),
+        "q" => json!({
+            "type": "string", "minLength": 1, "maxLength": LONGEST,
+            "description": "Words, each whole, and \"phrases in quotes\": all must be there",
+        }),
+        _ => json!({ "type": "string", "minLength": 1, "maxLength": LONGEST }),
+    }
+}
 
 /// The parameters of one request, each at most once.
 pub(super) struct Params {
@@ -101,7 +150,7 @@ impl Params {
     pub(super) fn list(mut self, now: Timestamp) -> Result<ListQuery, Refusal> {
         let page = self.page()?;
         let (filter, namespace) = self.filter(now)?;
-        self.end(&[&FILTERS[..], &PAGING[..]].concat())?;
+        self.end(LIST)?;
         Ok(ListQuery {
             filter,
             namespace,
@@ -112,14 +161,14 @@ impl Params {
     /// All filters, no paging.
     pub(super) fn summary(mut self, now: Timestamp) -> Result<(Filter, Option<String>), Refusal> {
         let asked = self.filter(now)?;
-        self.end(&FILTERS)?;
+        self.end(SUMMARY)?;
         Ok(asked)
     }
 
     /// All filters, as fields of an object of the aggregated API, which has two more.
     pub(super) fn fields(mut self, now: Timestamp) -> Result<(Filter, Option<String>), Refusal> {
         let asked = self.filter(now)?;
-        self.end(&[&FILTERS[..], &["metadata.name", "metadata.namespace"]].concat())?;
+        self.end(&[&FILTERS, &["metadata.name", "metadata.namespace"]])?;
         Ok(asked)
     }
 
@@ -130,7 +179,7 @@ impl Params {
     ) -> Result<(Filter, Option<String>, Option<String>), Refusal> {
         let (filter, namespace) = self.filter(now)?;
         let cursor = self.take("cursor");
-        self.end(&[&FILTERS[..], &["cursor"]].concat())?;
+        self.end(STREAM)?;
         Ok((filter, namespace, cursor))
     }
 
@@ -141,7 +190,7 @@ impl Params {
         let open = self
             .one_of("open", &["true", "false"])?
             .is_some_and(|text| text == "true");
-        self.end(&[&["since", "until", "open"][..], &PAGING[..]].concat())?;
+        self.end(GAPS)?;
         Ok((GapsAsked { since, until, open }, page))
     }
 
@@ -162,18 +211,18 @@ impl Params {
             repository: self.take("repository"),
             ..Filter::default()
         };
-        let from = self.one_of("source", &["denial", "report"])?;
+        let from = self.one_of("source", &SOURCES)?;
         let asked = Asked {
             filter,
-            result: self.one_of("result", &["fail", "warn", "error"])?,
+            result: self.one_of("result", &RESULTS)?,
             severity: self.one_of("severity", &SEVERITIES)?,
-            mode: self.one_of("mode", &["audit", "enforce"])?,
+            mode: self.one_of("mode", &MODES)?,
             from: from.map(|from| match from.as_str() {
                 "denial" => Origin::Denial,
                 _ => Origin::Report,
             }),
         };
-        self.end(&[&VIOLATION_FILTERS[..], &PAGING[..]].concat())?;
+        self.end(VIOLATIONS)?;
         Ok((asked, namespace, page))
     }
 
@@ -185,7 +234,7 @@ impl Params {
             since: self.time("since", now)?,
             until: self.time("until", now)?,
         };
-        self.end(&["namespace", "policy", "since", "until"])?;
+        self.end(OUTCOMES)?;
         match namespace {
             Some(namespace) => Ok((namespace, asked)),
             None => Err(wrong(
@@ -204,7 +253,7 @@ impl Params {
             namespace: self.take("namespace"),
             scope: Scope::default(),
         };
-        self.end(&[&["policy", "kind", "namespace"][..], &PAGING[..]].concat())?;
+        self.end(LAWS)?;
         Ok((filter, page))
     }
 
@@ -212,13 +261,13 @@ impl Params {
     pub(super) fn parts(mut self) -> Result<(u64, u32), Refusal> {
         let from = self.number("from", 0, u64::MAX / 2)?.unwrap_or(0);
         let limit = self.limit()?;
-        self.end(&["from", "limit"])?;
+        self.end(PARTS)?;
         Ok((from, limit))
     }
 
     /// No parameter at all.
     pub(super) fn none(self) -> Result<(), Refusal> {
-        self.end(&[])
+        self.end(NONE)
     }
 
     fn filter(&mut self, now: Timestamp) -> Result<(Filter, Option<String>), Refusal> {
@@ -336,7 +385,8 @@ impl Params {
     }
 
     /// Nothing may be left.
-    fn end(self, allowed: &[&str]) -> Result<(), Refusal> {
+    fn end(self, allowed: &[&[&str]]) -> Result<(), Refusal> {
+        let allowed = allowed.concat();
         match self.given.keys().next() {
             None => Ok(()),
             Some(name) if allowed.is_empty() => Err(Refusal::bad_request(format!(

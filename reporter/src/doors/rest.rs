@@ -3,7 +3,9 @@
 mod denials;
 mod gaps;
 mod laws;
+mod openapi;
 mod outcomes;
+mod paths;
 mod policies;
 mod proof;
 mod reports;
@@ -20,74 +22,27 @@ use super::read::{Listing, ReadError, Records};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
 pub(super) use denials::is_id;
-use denials::{exhibit, list, one, org_list, org_one};
 use docket_ledger::query::Row;
 use docket_ledger::store::StoreError;
-use gaps::gaps;
 pub(super) use laws::{item as law_item, named as laws_of};
-use outcomes::outcomes;
-use proof::{checkpoint, part, parts, tile, verifier_key};
+#[cfg(test)]
+pub(super) use openapi::document;
 use serde::Serialize;
 use serde_json::Value;
-use stream::{org_stream, stream};
-use summary::{org_summary, summary};
-use violations::{org_violations, violations};
 
 type Answer = Result<Response, Refusal>;
 
 pub(super) fn router(state: State) -> Router {
-    Router::new()
-        .route("/api/policy-denials", get(list))
-        .route("/api/policy-denials/summary", get(summary))
-        .route("/api/policy-denials/{id}", get(one))
-        .route("/api/policy-denials/stream", get(stream))
-        .route("/api/policy-denials/{id}/exhibit", get(exhibit))
-        .route("/api/policy-denials/{id}/proof", get(denials::proof))
-        .route("/api/orgs/{org}/policy-denials", get(org_list))
-        .route("/api/orgs/{org}/policy-denials/summary", get(org_summary))
-        .route("/api/orgs/{org}/policy-denials/stream", get(org_stream))
-        .route("/api/orgs/{org}/policy-denials/{id}", get(org_one))
-        .route(
-            "/api/orgs/{org}/policy-denials/{id}/proof",
-            get(denials::org_proof),
-        )
-        .route("/api/my-denials", get(denials::own_list))
-        .route("/api/my-denials/summary", get(summary::own))
-        .route("/api/my-denials/stream", get(stream::own))
-        .route("/api/my-denials/{id}", get(denials::own_one))
-        .route("/api/my-denials/{id}/proof", get(denials::own_proof))
-        .route("/api/my-denials/{id}/law", get(laws::of_own))
-        .route(&repository(""), get(denials::repository_list))
-        .route(&repository("/summary"), get(summary::repository))
-        .route(&repository("/stream"), get(stream::repository))
-        .route(&repository("/{id}"), get(denials::repository_one))
-        .route(&repository("/{id}/proof"), get(denials::repository_proof))
-        .route(&repository("/{id}/law"), get(laws::of_repository))
-        .route("/api/orgs/{org}/policies", get(policies::policies))
-        .route("/api/orgs/{org}/policy-reports", get(reports::reports))
-        .route("/api/watch/orgs/{org}/policyreports", get(reports::watch))
-        .route("/api/policy-violations", get(violations))
-        .route("/api/orgs/{org}/policy-violations", get(org_violations))
-        .route("/api/policy-denials/{id}/law", get(laws::of_denial))
-        .route("/api/laws", get(laws::history))
-        .route("/api/laws/{id}", get(laws::one))
-        .route("/api/outcomes", get(outcomes))
-        .route("/api/gaps", get(gaps))
-        .route("/api/parts", get(parts))
-        .route("/api/parts/{position}", get(part))
-        .route("/verifier-key", get(verifier_key))
-        .route("/checkpoint", get(checkpoint))
-        .route("/tile/{level}/{*place}", get(tile))
+    let doors = paths::doors().into_iter();
+    let router = doors.fold(Router::new(), |router, door| {
+        router.route(&door.path, door.serve)
+    });
+    router
         .fallback(async || Refusal::not_found("no such path; see docs/rest.md"))
         .method_not_allowed_fallback(async || Refusal::only_get())
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-fn repository(rest: &str) -> String {
-    format!("/api/namespaces/{{namespace}}/repositories/{{name}}/policy-denials{rest}")
 }
 
 /// What a list is wrapped in.

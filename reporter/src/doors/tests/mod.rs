@@ -3,8 +3,10 @@
 mod access;
 mod aggregated;
 mod cluster_double;
+mod described;
 mod evidence;
 mod following;
+mod harmless;
 mod impersonating;
 mod importing;
 mod laws;
