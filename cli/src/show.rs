@@ -418,6 +418,7 @@ impl Page {
         let more = lines.len().saturating_sub(most);
         let hint = match more {
             0 => format!("docket law show {}", of("id")),
+            1 => format!("… 1 more line: docket law show {}", of("id")),
             more => format!("… {more} more lines: docket law show {}", of("id")),
         };
         self.line("", Style::Dim, &hint);

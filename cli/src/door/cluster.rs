@@ -426,6 +426,10 @@ impl Cluster {
                 "{} does not accept the kubeconfig's credentials: {words}",
                 self.name
             )),
+            (StatusCode::FORBIDDEN, _) if words.starts_with("laws.") => Failure::CouldNot(format!(
+                "{words}; the role docket-laws-reader allows it, and the reporter itself \
+                     (--url) shows laws to who reads denials"
+            )),
             (StatusCode::FORBIDDEN, _) => Failure::CouldNot(format!(
                 "{words}; name a namespace that you may read (-n), or ask for your own (--mine)"
             )),

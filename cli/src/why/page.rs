@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// Lines of a rule's text.
-const FIRST_LINES: usize = 16;
+const FIRST_LINES: usize = 24;
 
 /// The document of `docket why` as a page.
 pub fn page(screen: Screen, document: &Value, now: Timestamp) -> String {
@@ -132,8 +132,8 @@ fn exception(page: &mut Page, exception: &Value) {
         format!("{} {}.{}", part("verb"), part("resource"), part("group"))
     };
     let you = |of: &Value| match of["you"].as_bool() {
-        Some(true) => ", as you may",
-        Some(false) => ", which you may not",
+        Some(true) => " (you may)",
+        Some(false) => " (you may not)",
         None => "",
     };
     let (grant, ask) = (&exception["grant"], &exception["ask"]);
@@ -143,7 +143,7 @@ fn exception(page: &mut Page, exception: &Value) {
         "Exception",
         Style::Plain,
         &format!(
-            "from {policy}: whoever may `{}`{} can grant one",
+            "from {policy} can be granted by whoever may `{}`{}",
             permission(grant),
             you(grant)
         ),

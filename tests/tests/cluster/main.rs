@@ -8,6 +8,7 @@ mod attribution;
 mod common;
 mod control_plane;
 mod deniers;
+mod docs;
 mod events;
 mod exhibits;
 mod first_run;
