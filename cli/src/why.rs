@@ -44,7 +44,8 @@ pub async fn run(server: &Server, why: Why) -> Result<(), Failure> {
     let id = item["id"].as_str().unwrap_or_default().to_owned();
     let item = door.one(&place, &id).await.unwrap_or(item);
     let laws = door.laws_of(&item).await?;
-    let exceptions = advice::exceptions(&door, &item).await;
+    let now = jiff::Timestamp::now();
+    let exceptions = advice::exceptions(&door, &item, now).await;
     let commands = advice::commands(&item);
     let document = json!({
         "denial": item, "laws": laws, "change": advice::change(&item), "exceptions": exceptions,

@@ -1,10 +1,13 @@
 //! What whoever was refused can do: change it, try again, ask for an exception.
 
 use crate::door::Door;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// Krate's kind for asking.
 const REQUESTS: (&str, &str) = ("krate.a5c.ai", "policyexceptionrequests");
+/// How long an exception is asked for, unless one writes another time.
+const UNTIL: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Kyverno's kinds whose exceptions are of its older group.
 const LEGACY: [&str; 2] = ["ClusterPolicy", "Policy"];
 
@@ -50,7 +53,7 @@ pub fn denied_by(item: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Who can grant an exception, and how to ask; one for each policy that has any.
-pub async fn exceptions(door: &Door, item: &Value) -> Vec<Value> {
+pub async fn exceptions(door: &Door, item: &Value, now: Timestamp) -> Vec<Value> {
     if item["verdict"] != "denied" {
         return Vec::new();
     }
@@ -70,7 +73,7 @@ pub async fn exceptions(door: &Door, item: &Value) -> Vec<Value> {
         } else {
             "policies.kyverno.io"
         };
-        let ask = request(item, one).map(|command| {
+        let ask = request(item, one, now).map(|command| {
             json!({"verb": "create", "group": REQUESTS.0, "resource": REQUESTS.1,
                 "namespace": namespace, "command": command})
         });
@@ -96,7 +99,7 @@ pub async fn exceptions(door: &Door, item: &Value) -> Vec<Value> {
 }
 
 /// Asking in Krate's form, where it is known which org is meant.
-fn request(item: &Value, attribution: &Value) -> Option<String> {
+fn request(item: &Value, attribution: &Value, now: Timestamp) -> Option<String> {
     let org = item["org"].as_str().filter(|org| is_name(org))?;
     let namespace = item["namespace"].as_str().filter(|name| is_name(name))?;
     let policy = attribution["policy"]
@@ -105,6 +108,8 @@ fn request(item: &Value, attribution: &Value) -> Option<String> {
     let kind = attribution["policyKind"]
         .as_str()
         .filter(|kind| is_name(kind))?;
+    let until = now.checked_add(UNTIL).ok()?;
+    let until = until.strftime("%Y-%m-%dT00:00:00Z");
     Some(format!(
         "kubectl create -f - <<'END'\n\
          apiVersion: krate.a5c.ai/v1alpha1\n\
@@ -113,7 +118,8 @@ fn request(item: &Value, attribution: &Value) -> Option<String> {
          spec:\n  \
            organizationRef: {org}\n  \
            policyRef: {{kind: {kind}, name: {policy}}}\n  \
-           justification: why this one, and until when\n\
+           justification: why this one\n  \
+           expiresAt: \"{until}\"\n\
          END"
     ))
 }
@@ -208,7 +214,10 @@ mod tests {
         }
         let hostile = json!({"org": "acme", "namespace": "n", "policyKind": "ValidatingPolicy"});
         let policy = json!({"policy": "p, x: y", "policyKind": "ValidatingPolicy"});
-        assert_eq!(request(&hostile, &policy), None);
+        assert_eq!(
+            request(&hostile, &policy, jiff::Timestamp::UNIX_EPOCH),
+            None
+        );
     }
 
     #[test]

@@ -139,15 +139,10 @@ fn exception(page: &mut Page, exception: &Value) {
     let (grant, ask) = (&exception["grant"], &exception["ask"]);
     page.gap();
     let policy = plain(exception["policy"].as_str().unwrap_or_default());
-    page.line(
-        "Exception",
-        Style::Plain,
-        &format!(
-            "from {policy} can be granted by whoever may `{}`{}",
-            permission(grant),
-            you(grant)
-        ),
-    );
+    let words = format!("from {policy} can be granted by whoever may");
+    page.line("Exception", Style::Plain, &words);
+    let words = format!("`{}`{}", permission(grant), you(grant));
+    page.line("", Style::Plain, &words);
     if ask.is_object() {
         let words = format!("to ask for one you need `{}`{}:", permission(ask), you(ask));
         page.line("", Style::Plain, &words);
