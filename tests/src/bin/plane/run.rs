@@ -70,6 +70,10 @@ async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCod
     show::command(plane, screen, &["show", &one]).await?;
     screen.heading("Its Kubernetes Event");
     show::event(plane, screen, &one).await?;
+    screen.heading("What a developer sees of it, with her own rights");
+    let hers = records.iter().filter(|one| one["namespace"] == ACME);
+    let listed = show::kubectl(plane, screen, ACME, hers.count()).await?;
+    let explained = show::why(plane, screen).await?;
     screen.heading("What happened next");
     let outcomes = ["outcomes", "require-pr-description", "-n", ACME];
     show::command(plane, screen, &outcomes).await?;
@@ -84,7 +88,9 @@ async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCod
     screen.heading("The check");
     show::verdict(screen, &verdict, proved);
     show::learned(screen, &faults);
-    if !verdict.wrong.is_empty() || !faults.is_empty() || !proved || !gaps {
+    let read = listed != Some(false) && explained;
+    show::read(screen, read);
+    if !read || !verdict.wrong.is_empty() || !faults.is_empty() || !proved || !gaps {
         return Ok(ExitCode::FAILURE);
     }
     if screen.terminal {

@@ -53,10 +53,14 @@ impl Screen {
 
     /// Cuts text to what is left of a line after `used` columns.
     pub fn cut(&self, text: &str, used: usize) -> String {
-        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.cut_only(&text.split_whitespace().collect::<Vec<_>>().join(" "), used)
+    }
+
+    /// The same for text whose spaces say something.
+    pub fn cut_only(&self, text: &str, used: usize) -> String {
         let room = self.width.saturating_sub(used).max(20);
         if text.chars().count() <= room {
-            return text;
+            return text.to_owned();
         }
         let mut cut: String = text.chars().take(room - 1).collect();
         cut.push('…');

@@ -60,6 +60,46 @@ pub async fn docket(screen: &Screen, mut docket: Command, args: &[&str]) -> Resu
     Ok(output.status.success())
 }
 
+/// What a developer sees with nothing but kubectl: the denials of her namespace, which
+/// must be `expected` many. `None`: there is no kubectl on this machine.
+pub async fn kubectl(
+    plane: &ControlPlane,
+    screen: &Screen,
+    namespace: &str,
+    expected: usize,
+) -> Result<Option<bool>> {
+    let args = ["get", "denials", "-n", namespace];
+    let line = format!("  $ kubectl --context alice {}", args.join(" "));
+    screen.line(&screen.paint(&Colour::Dim, &line));
+    let output = match plane.kubectl_command("alice", &args).output().await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            screen.line("  kubectl is not installed here; with it, this is the list above.");
+            return Ok(None);
+        }
+        output => output.context("run kubectl")?,
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    for line in text.lines() {
+        screen.line(&format!("  {}", screen.cut_only(line, 2)));
+    }
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        screen.line(&format!("  {line}"));
+    }
+    Ok(Some(text.lines().count() == expected + 1))
+}
+
+/// What she does next: ask why, through the same kubeconfig.
+pub async fn why(plane: &ControlPlane, screen: &Screen) -> Result<bool> {
+    let args = ["--context", "alice", "why"];
+    let mut docket = Command::new(plane.program("docket"));
+    docket.env("KUBECONFIG", plane.kubeconfig());
+    for name in ["DOCKET_URL", "DOCKET_TOKEN", "DOCKET_CA"] {
+        docket.env_remove(name);
+    }
+    docket.args(args);
+    self::docket(screen, docket, &args).await
+}
+
 /// The id of the denial to tell of: the one that two webhooks denied; else one with two
 /// deniers.
 pub fn told(records: &[Value]) -> String {
@@ -137,6 +177,14 @@ pub fn learned(screen: &Screen, faults: &[String]) {
     }
 }
 
+/// Whether the developer found what is hers.
+pub fn read(screen: &Screen, good: bool) {
+    screen.line(&format!(
+        "  {} a developer reads her namespace's denials with kubectl, and why hers were refused",
+        mark(screen, good)
+    ));
+}
+
 /// What the check found.
 pub fn verdict(screen: &Screen, verdict: &Verdict, proved: bool) {
     let mark = |good: bool| mark(screen, good);
@@ -165,6 +213,10 @@ pub fn by_hand(plane: &ControlPlane, screen: &Screen) {
         (
             "the record",
             format!("{} list", plane.program("docket").display()),
+        ),
+        (
+            "as a developer",
+            "kubectl --context alice get denials -n krate-org-acme -w".to_owned(),
         ),
         (
             "be refused as bob",
