@@ -6,7 +6,6 @@ use super::stream::{events, frame, hand};
 use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Granted, Verb};
-use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::json::Json;
 use crate::doors::params::Params;
@@ -123,7 +122,7 @@ pub(super) async fn watch(
     let (frames, taken) = mpsc::channel(16);
     let watch = Watch {
         state: State::clone(&state),
-        caller,
+        headers,
         ask,
         scope,
         frames,
@@ -137,7 +136,8 @@ pub(super) async fn watch(
 
 struct Watch {
     state: State,
-    caller: Caller,
+    /// Who asks, to be asked again.
+    headers: HeaderMap,
     ask: Ask,
     scope: Scope,
     frames: mpsc::Sender<Bytes>,
@@ -175,7 +175,7 @@ impl Watch {
             if anew {
                 match self
                     .state
-                    .granted(&self.caller, Verb::Watch, &self.ask)
+                    .granted_still(&self.headers, Verb::Watch, &self.ask)
                     .await
                 {
                     Ok(granted) => self.scope = granted.scope,

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 /// Two orgs with denials each, one denial of no namespace, one gap; `anna` reads acme.
 fn two_orgs() -> World {
-    let mut world = World::new();
+    two_orgs_in(World::new())
+}
+
+fn two_orgs_in(mut world: World) -> World {
     for n in 0..6 {
         let org = if n % 2 == 0 {
             "krate-org-acme"
@@ -370,7 +373,12 @@ async fn a_cluster_without_krates_kinds_has_orgs_by_label_and_prefix() {
 
 #[tokio::test]
 async fn answers_about_callers_are_remembered_for_a_moment_and_no_longer() {
-    let world = two_orgs();
+    // Long enough for a loaded machine to ask five times.
+    let moment = Duration::from_secs(2);
+    let world = two_orgs_in(World::with(|settings| {
+        settings.patience.token = moment;
+        settings.patience.access = moment;
+    }));
     for _ in 0..5 {
         world
             .get("anna", "/api/policy-denials?namespace=krate-org-acme")
@@ -386,13 +394,13 @@ async fn answers_about_callers_are_remembered_for_a_moment_and_no_longer() {
         (1, 2)
     );
     world.cluster.change(|cluster| cluster.may.clear());
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    tokio::time::sleep(moment + Duration::from_millis(50)).await;
     world
         .get("anna", "/api/policy-denials?namespace=krate-org-acme")
         .await
         .refused(403, "forbidden");
     world.cluster.change(|cluster| cluster.tokens.clear());
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    tokio::time::sleep(moment + Duration::from_millis(50)).await;
     world
         .get("anna", "/api/policy-denials")
         .await

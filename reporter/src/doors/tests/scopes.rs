@@ -1,7 +1,7 @@
 //! Scopes narrower than a namespace, shared namespaces, and namespaces that were made
 //! again: in lists, totals, facets, series, single records and cursors.
 
-use super::world::{Answer, Denial, World, id};
+use super::world::{Answer, Denial, World, gap, id};
 use docket_ledger::entry::Class;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -239,6 +239,7 @@ async fn records_of_no_namespace_are_a_scope_of_their_own() {
     let mut world = several();
     let law = json!({"id": "law-1", "time": "2026-10-05T12:00:00Z", "kind": "ClusterPolicy", "name": "p"});
     world.add(Class::Law, &law, None);
+    world.add(Class::Gap, &gap(1), None);
     let scope =
         docket_ledger::query::Scope::of([(String::new(), docket_ledger::query::Plot::default())]);
     let records = world.records();
@@ -573,4 +574,26 @@ async fn which_namespaces_are_an_orgs_is_told_to_who_reads_them() {
     assert!(!message.contains("krate-org-globex"), "{message}");
     let message = world.get("both", path).await.refused(400, "bad_request");
     assert!(message.contains("krate-org-globex"), "{message}");
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_namespace_needs_its_own_permission() {
+    let world = several();
+    world.cluster.grant("anna", "krate-org-acme");
+    let path = "/apis/docket.a5c.ai/v1/clusterdenials";
+    let refused = world.kube("anna", path).await;
+    assert_eq!(refused.status, 403, "{}", refused.json());
+    also(&world, "anna", "list clusterdenials.docket.a5c.ai");
+    tokio::time::sleep(FORGOTTEN).await;
+    let body = world.kube("anna", path).await.json();
+    let items = body["items"].as_array().unwrap();
+    let ids: Vec<_> = items.iter().map(|item| &item["id"]).collect();
+    assert_eq!(ids, [&json!(id(4))], "{body}");
+    assert_eq!(
+        world
+            .kube("anna", "/apis/docket.a5c.ai/v1/denials")
+            .await
+            .status,
+        403
+    );
 }

@@ -259,7 +259,7 @@ async fn a_stream_shows_what_its_reader_may_read_and_ends_when_that_is_taken_awa
     world.deny(&Denial::new(2));
     assert_eq!(events.news().await.1["denial"]["id"], id(2));
     world.cluster.change(|cluster| cluster.may.clear());
-    let (version, data) = events.news().await;
+    let (version, data) = timeout(SOON, events.news()).await.expect("the end");
     assert_eq!(
         (&data["type"], &data["error"]),
         (&json!("error"), &json!("forbidden"))
@@ -413,7 +413,7 @@ async fn a_stream_ends_with_the_token_and_with_the_right_to_ask_for_another() {
         cluster.also.clear();
     });
     for (events, error) in [(&mut hers, "unauthorized"), (&mut for_her, "forbidden")] {
-        let (_, last) = events.news().await;
+        let (_, last) = timeout(SOON, events.news()).await.expect("the end");
         assert_eq!(
             (&last["type"], &last["error"]),
             (&json!("error"), &json!(error))

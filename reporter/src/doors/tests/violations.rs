@@ -448,7 +448,10 @@ async fn an_excepted_write_is_listed_when_asked_for_with_the_evidence_as_it_is_n
 #[tokio::test]
 async fn reports_and_writes_stay_out_of_narrow_scopes_and_former_namespaces() {
     let (mut world, known) = world();
-    world.deny(&Denial::new(7).personal(json!({"name": "pr-90"})));
+    let by_report = json!({"attributions": [{"enforcer": "kyverno", "policy": "labels-wanted",
+        "result": "fail", "source": "responseStatus"}]});
+    let refused = Denial::new(7).public(by_report);
+    world.deny(&refused.personal(json!({"name": "pr-90"})));
     let context = docket_record::denial::Context {
         repository: "storefront".into(),
         ..Default::default()
@@ -470,6 +473,7 @@ async fn reports_and_writes_stay_out_of_narrow_scopes_and_former_namespaces() {
     assert_eq!(shown["report"], "uid-of-pr-90");
     let stands = list(&world, "anna", "?name=pr-90&source=report").await;
     assert_eq!(stands["items"][0]["repository"], "storefront");
+    assert_eq!(stands["items"][0]["denial"], id(7));
     let all = list(&world, "anna", "?repository=storefront").await;
     assert_eq!(all["total"], 1);
 
