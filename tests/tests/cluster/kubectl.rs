@@ -261,7 +261,7 @@ fn every_command_of_the_page_about_kubectl_works() {
             "DenialProof",
             "LawList",
             "DenialEvidence",
-            "SUMMARY-ENDS",
+            "PAGE-ENDS",
         ] {
             assert!(said.contains(word), "{word}: {said}");
         }
@@ -288,7 +288,7 @@ fn script(page: &str) -> String {
             script += &format!("{command}\n");
         }
     }
-    script + "echo SUMMARY-ENDS\n"
+    script + "echo PAGE-ENDS\n"
 }
 
 async fn api(plane: &ControlPlane, user: &str, namespace: &str) -> Result<Api<DynamicObject>> {
