@@ -240,6 +240,8 @@ impl Pair {
 /// Open watches, read as they come; dropped, they are closed.
 struct Watches {
     tasks: JoinSet<()>,
+    /// A connection whose sender is gone counts as ended.
+    _senders: Vec<http2::SendRequest<Empty<Bytes>>>,
     wanted: usize,
     events: Arc<AtomicU64>,
 }
@@ -256,6 +258,7 @@ impl Watches {
         config.alpn_protocols = vec![b"h2".to_vec()];
         let connector = TlsConnector::from(Arc::new(config));
         let (mut tasks, events) = (JoinSet::new(), Arc::<AtomicU64>::default());
+        let mut senders = Vec::new();
         let mut left = wanted;
         while left > 0 {
             let stream = TcpStream::connect(api).await?;
@@ -290,10 +293,12 @@ impl Watches {
                     }
                 });
             }
+            senders.push(send);
             left -= here;
         }
         Ok(Self {
             tasks,
+            _senders: senders,
             wanted,
             events,
         })
