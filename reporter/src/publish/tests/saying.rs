@@ -197,3 +197,11 @@ fn accounts_of_dockets_own_namespace_are_its_own() {
     assert!(person.is("docket") && !person.is("docket-2"));
     assert!(!Own::default().is(""), "who is not known is not Docket");
 }
+
+#[test]
+fn the_page_about_events_explains_every_outcome() {
+    let page = include_str!("../../../../docs/events.md");
+    for outcome in crate::publish::OUTCOMES {
+        assert!(page.contains(&format!("`{outcome}`")), "{outcome}");
+    }
+}
