@@ -1,5 +1,7 @@
 //! The same commands through a kubeconfig: the aggregated API instead of the REST API.
 
+#![expect(clippy::unwrap_used, reason = "a harness that fails says where")]
+
 mod support;
 
 use serde_json::{Value, json};

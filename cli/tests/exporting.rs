@@ -1,5 +1,7 @@
 //! `docket export` to an HTTPS endpoint that fails, hangs, dies and asks for time.
 
+#![expect(clippy::unwrap_used, reason = "a harness that fails says where")]
+
 mod support;
 
 use axum::Router;
@@ -403,4 +405,37 @@ async fn a_cursor_of_another_ledger_is_refused_and_not_begun_anew() {
         &cursor,
     ]);
     outcome.fails(1, "of another ledger");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reporters_own_stream_is_followed_and_gone_on_with_too() {
+    let mut world = World::new().await;
+    world.denials(0..2);
+    let cursor = world.directory.path().join("cursor").display().to_string();
+    let file = world.directory.path().join("out.jsonl");
+    let follow = || {
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_docket"))
+            .args([
+                "export", "--follow", "--cursor", &cursor, "--from", "start", "--to",
+            ])
+            .arg(&file)
+            .env_clear()
+            .env("DOCKET_URL", &world.url)
+            .env("DOCKET_CA", world.ca())
+            .env("DOCKET_TOKEN", support::TOKEN)
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        Follower(child.unwrap())
+    };
+    let lines = || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.lines().count()
+    };
+    let mut follower = follow();
+    eventually("what was there is written", || lines() == 2);
+    follower.signal("-TERM");
+    assert_eq!(follower.ends().code(), Some(0));
+    let _follower = follow();
+    world.denials(2..5);
+    eventually("what came since is written, once", || lines() == 5);
 }
