@@ -32,8 +32,8 @@ pub async fn run(server: &Server, verify: Verify) -> Result<(), Failure> {
     let leaves = check
         .tree(&client, &signed.checkpoint, earlier.as_ref())
         .await?;
-    let told = check.parts(&client, &leaves).await?;
-    check.lists(&client, &leaves, told).await?;
+    let records = check.parts(&client, &leaves).await?;
+    check.lists(&client, &leaves, records).await?;
 
     let screen = Screen::now();
     let origin = plain(&signed.checkpoint.origin);

@@ -100,6 +100,57 @@ async fn a_reader_without_evidence_is_told_what_could_not_be_compared() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_amendments_change_in_a_list_is_no_tampering_and_what_only_seems_so_is() {
+    let mut world = World::new().await;
+    world.denials(0..3);
+    let (public, personal) = support::denial(
+        3,
+        &json!({"verdict": "excepted", "code": 201}),
+        &json!({"messages": []}),
+    );
+    world.add(Class::Pass, &public, Some(&personal));
+    let amends = support::id(1);
+    world.add(
+        Class::Amendment,
+        &json!({"id": "doubt", "time": "2026-10-05T12:10:00Z", "amends": amends,
+            "kind": "law-in-doubt", "policy": "require-pr-description", "laws": ["another"],
+            "detail": "the policy was changed at about that time"}),
+        None,
+    );
+    let said = world.run(&["verify"]).ok();
+    assert!(said.contains("4 records listed as the parts say"), "{said}");
+    // Someone who may not see amendments has the list's word that there is one.
+    let blind = |path: &str, body: Vec<u8>| {
+        change(path, "/api/parts", body, |page| {
+            let items = page["items"].as_array_mut().unwrap();
+            items.retain(|item| item["position"] != 4);
+        })
+    };
+    world.lie(blind);
+    assert!(world.run(&["verify"]).ok().ends_with("intact\n"));
+    for (lie, found) in [
+        (None, "amendment 4 of the record"),
+        (Some(3), "shows an amendment 3 of entry 1"),
+    ] {
+        world.lie(move |path, body| {
+            change(path, "/api/policy-denials?", body, |page| {
+                let items = page["items"].as_array_mut().into_iter().flatten();
+                for item in items.filter(|item| item["position"] == 1) {
+                    let amendments = item["amendments"].as_array_mut().unwrap();
+                    match lie {
+                        None => amendments.clear(),
+                        Some(at) => amendments[0]["position"] = json!(at),
+                    }
+                }
+            })
+        });
+        let outcome = world.run(&["verify"]);
+        assert_eq!(outcome.code, 1, "{}", outcome.out);
+        assert!(outcome.out.contains(found), "{}", outcome.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_ledger_is_intact() {
     let world = World::new().await;
     assert!(world.run(&["verify"]).ok().ends_with("intact\n"));

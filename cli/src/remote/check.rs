@@ -2,7 +2,7 @@
 //! tree, tiles, history, parts, lists.
 
 use super::Earlier;
-use super::told::{PartsPage, Told};
+use super::told::{IN_DOUBT, PartsPage, Told, amends, in_doubt};
 use crate::client::Client;
 use crate::door::pages;
 use crate::failure::{Failure, could_not};
@@ -10,6 +10,15 @@ use docket_ledger::entry::{Class, Hash, Leaf, NO_PART, Part, bundle_leaves};
 use docket_ledger::note::Checkpoint;
 use docket_ledger::tree::{TILE_WIDTH, Tree, leaf_hash, level_width};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What the parts say of records.
+pub(super) struct Records {
+    /// In a list's words, by position.
+    told: BTreeMap<u64, Told>,
+    /// Amendments that put an attribution in doubt, by position, with the ids of what they
+    /// amend; `None` for who may not read amendments.
+    doubts: Option<BTreeMap<u64, String>>,
+}
 
 /// Findings that are spelled out.
 const SPELLED_OUT: usize = 20;
@@ -162,8 +171,9 @@ impl Check {
         &mut self,
         client: &Client,
         leaves: &[Option<Leaf>],
-    ) -> Result<BTreeMap<u64, Told>, Failure> {
+    ) -> Result<Records, Failure> {
         let mut told = BTreeMap::new();
+        let mut doubts = BTreeMap::new();
         let (mut from, mut seen) = (0, 0_u64);
         let (mut compared, mut absent, mut withheld) = (0_u64, 0_u64, 0_u64);
         let before = self.findings;
@@ -210,6 +220,12 @@ impl Check {
                 if matches!(leaf.class, Class::Denial | Class::Pass) {
                     told.insert(position, Told::of(&served));
                 }
+                if leaf.class == Class::Amendment
+                    && let Some((amended, kind)) = amends(&served)
+                    && kind == IN_DOUBT
+                {
+                    doubts.insert(position, amended);
+                }
             }
             if page.next <= from {
                 self.find(format!(
@@ -239,7 +255,11 @@ impl Check {
                 ),
             );
         }
-        Ok(told)
+        Ok(Records {
+            told,
+            // Amendments are not a namespace's reader's to see.
+            doubts: (seen == leaves.len() as u64).then_some(doubts),
+        })
     }
 
     /// The lists that people read against what the parts say: no denial is missing from
@@ -248,13 +268,19 @@ impl Check {
         &mut self,
         client: &Client,
         leaves: &[Option<Leaf>],
-        mut told: BTreeMap<u64, Told>,
+        records: Records,
     ) -> Result<(), Failure> {
+        let Records {
+            mut told,
+            mut doubts,
+        } = records;
         let before = self.findings;
         let number = told.len() as u64;
         let bare = told.values().filter(|told| told.is_bare()).count() as u64;
         let mut listed = BTreeSet::new();
-        for filters in [vec![], vec![("verdict", "failedOpen".to_owned())]] {
+        let passes =
+            ["failedOpen", "excepted"].map(|verdict| vec![("verdict", verdict.to_owned())]);
+        for filters in [vec![]].into_iter().chain(passes) {
             for item in pages(client, "/api/policy-denials", &filters, 0)
                 .await?
                 .items
@@ -277,7 +303,24 @@ impl Check {
                     )),
                     Some(_) => {}
                 }
+                let Some(doubts) = &mut doubts else { continue };
+                let signed = in_doubt(&item).filter(|at| *at < leaves.len() as u64);
+                for at in signed {
+                    if doubts
+                        .remove(&at)
+                        .is_none_or(|amended| item["id"] != amended)
+                    {
+                        self.find(format!(
+                            "the list shows an amendment {at} of entry {position} that the ledger does not hold"
+                        ));
+                    }
+                }
             }
+        }
+        for (at, amended) in doubts.into_iter().flatten() {
+            self.find(format!(
+                "amendment {at} of the record {amended} is in the ledger, but not in the list"
+            ));
         }
         for position in told.keys() {
             self.find(format!(

@@ -48,6 +48,8 @@ pub(super) enum Told {
     Essence {
         /// Over it.
         hash: Hash,
+        /// Over what of it no later entry changes.
+        settled: Hash,
         /// The personal part was there to compare with, or there is none.
         personal: bool,
     },
@@ -106,8 +108,11 @@ impl Told {
         if withheld {
             without_personal(&mut told);
         }
+        let hash = digest(&told);
+        without_law(&mut told);
         Told::Essence {
-            hash: digest(&told),
+            hash,
+            settled: digest(&told),
             personal: !withheld,
         }
     }
@@ -123,8 +128,15 @@ impl Told {
         )
     }
 
+    /// Does the list show it so? Where an amendment holds the law for uncertain, the list
+    /// says so in the attributions, which then differ from the record's in that alone.
     pub(super) fn fits(&self, item: &Value) -> bool {
-        let Told::Essence { hash, personal } = self else {
+        let Told::Essence {
+            hash,
+            settled,
+            personal,
+        } = self
+        else {
             return true;
         };
         let mut shown = json!({
@@ -149,7 +161,45 @@ impl Told {
         if !personal {
             without_personal(&mut shown);
         }
-        digest(&shown) == *hash
+        if in_doubt(item).next().is_none() {
+            return digest(&shown) == *hash;
+        }
+        without_law(&mut shown);
+        digest(&shown) == *settled
+    }
+}
+
+/// Kind of the amendment that says that another version of a policy may have been in force.
+pub(super) const IN_DOUBT: &str = "law-in-doubt";
+
+/// Positions of such amendments, as the list shows them.
+pub(super) fn in_doubt(item: &Value) -> impl Iterator<Item = u64> {
+    let amendments = item["amendments"].as_array().into_iter().flatten();
+    amendments
+        .filter(|amendment| amendment["kind"] == IN_DOUBT)
+        .map(|amendment| amendment["position"].as_u64().unwrap_or(u64::MAX))
+}
+
+/// What an amendment says: of which entry, and in what way.
+pub(super) fn amends(served: &Served) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Amendment {
+        amends: String,
+        kind: String,
+    }
+    let bytes = served.public.as_ref()?.bytes()?;
+    let read: Amendment = serde_json::from_slice(&bytes).ok()?;
+    Some((read.amends, read.kind))
+}
+
+/// Without what an amendment may have changed since.
+fn without_law(told: &mut Value) {
+    for attribution in told["attributions"].as_array_mut().into_iter().flatten() {
+        if let Some(attribution) = attribution.as_object_mut() {
+            for name in ["grade", "doubt", "laws"] {
+                attribution.remove(name);
+            }
+        }
     }
 }
 
