@@ -4,9 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-#[path = "metrics/exposed.rs"]
 mod exposed;
-#[path = "metrics/promql.rs"]
 mod promql;
 
 use docket_tests::{manifests, on_shared_runtime, paths};
