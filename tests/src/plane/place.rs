@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// A directory for a run.
@@ -122,15 +123,31 @@ pub struct Ports {
     pub reporter_admin: u16,
 }
 
-impl Ports {
-    /// Free ports, all held at once so that no two are equal.
-    pub fn free() -> Result<Self> {
-        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port");
-        let held = (0..12).map(|_| bind()).collect::<Result<Vec<_>>>()?;
-        let mut free = Vec::new();
-        for listener in &held {
-            free.push(listener.local_addr().context("read a port")?.port());
+/// Ports are taken from these. The system gives none of them to those who do not mind
+/// which (Linux begins at 32,768): etcd, which does not, would be given one that was found
+/// free here and that its plane is about to use.
+const FIRST: u16 = 16_000;
+const PORTS: u16 = 16_000;
+
+fn free_port() -> Result<u16> {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Other processes with planes begin elsewhere.
+    let begin = u64::from(std::process::id()) * 97 % u64::from(PORTS);
+    let begin = u16::try_from(begin).unwrap_or_default();
+    for _ in 0..PORTS {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST + (begin + given) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
         }
+    }
+    bail!("no port from {FIRST} on is free")
+}
+
+impl Ports {
+    /// Free ports, each given out once by this process.
+    pub fn free() -> Result<Self> {
+        let mut free = (0..12).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
         let mut next = || free.pop().context("more names of ports than ports");
         Ok(Ports {
             apiserver: next()?,

@@ -74,9 +74,14 @@ async fn tenant(plane: &ControlPlane, namespace: &str, people: &[&str]) -> Resul
 }
 
 /// `who` is refused in that namespace, with this object.
+/// Refused by a policy. A role that was bound a moment ago may not hold yet, and what RBAC
+/// refuses is no denial.
 async fn refused(plane: &ControlPlane, who: &str, object: &Value) -> Result<()> {
-    denied(plane.create(who, object).await?)?;
-    Ok(())
+    eventually("the write is judged", MINUTE, || async {
+        let reply = denied(plane.create(who, object).await?)?;
+        Ok((reply.code() != 403).then_some(()))
+    })
+    .await
 }
 
 /// Denials of a namespace once there are as many, as the auditor reads them, oldest first.
