@@ -69,7 +69,8 @@ async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCod
     screen.heading("One of them in full: two webhooks denied it, by which law, and what it was");
     show::command(plane, screen, &["show", &one]).await?;
     screen.heading("Its Kubernetes Event");
-    show::event(plane, screen, &one).await?;
+    let told = settled.iter().find(|record| record["id"] == *one);
+    show::event(plane, screen, told.unwrap_or(&settled[0])).await?;
     screen.heading("What a developer sees of it, with her own rights");
     let hers = records.iter().filter(|one| one["namespace"] == ACME);
     let listed = show::kubectl(plane, screen, ACME, hers.count()).await?;

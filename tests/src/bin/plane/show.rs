@@ -117,8 +117,9 @@ pub fn told(records: &[Value]) -> String {
         .to_owned()
 }
 
-/// The Event in the denied resource's namespace, as people find it.
-pub async fn event(plane: &ControlPlane, screen: &Screen, id: &str) -> Result<()> {
+/// The Event in the denied resource's namespace, as people find it: of its series, which an
+/// earlier denial may have begun.
+pub async fn event(plane: &ControlPlane, screen: &Screen, record: &Value) -> Result<()> {
     let path = "/apis/events.k8s.io/v1/events?fieldSelector=reason%3DPolicyDenied";
     let found = eventually("the denial's Event", Duration::from_secs(20), || async {
         let reply = plane
@@ -127,9 +128,10 @@ pub async fn event(plane: &ControlPlane, screen: &Screen, id: &str) -> Result<()
             .await?
             .accepted()?;
         let events = reply.body["items"].as_array().cloned().unwrap_or_default();
-        let mine = events
-            .into_iter()
-            .find(|event| text(&event["note"]).contains(id));
+        let mine = events.into_iter().find(|event| {
+            event["metadata"]["namespace"] == record["namespace"]
+                && event["related"]["name"] == record["policy"]
+        });
         Ok(mine)
     })
     .await?;
@@ -146,6 +148,10 @@ pub async fn event(plane: &ControlPlane, screen: &Screen, id: &str) -> Result<()
         (
             "OBJECT",
             format!("{}/{}", text(&regarding["kind"]), text(&regarding["name"])),
+        ),
+        (
+            "COUNT",
+            found["series"]["count"].as_u64().unwrap_or(1).to_string(),
         ),
         ("MESSAGE", text(&found["note"]).to_owned()),
     ] {
