@@ -121,6 +121,8 @@ pub fn told(records: &[Value]) -> String {
 /// earlier denial may have begun.
 pub async fn event(plane: &ControlPlane, screen: &Screen, record: &Value) -> Result<()> {
     let path = "/apis/events.k8s.io/v1/events?fieldSelector=reason%3DPolicyDenied";
+    let kind = text(&record["resourceRef"]["kind"]);
+    let what = format!("{} {kind}", text(&record["operation"]));
     let found = eventually("the denial's Event", Duration::from_secs(20), || async {
         let reply = plane
             .call(users::ADMIN, Method::GET, path)?
@@ -131,6 +133,7 @@ pub async fn event(plane: &ControlPlane, screen: &Screen, record: &Value) -> Res
         let mine = events.into_iter().find(|event| {
             event["metadata"]["namespace"] == record["namespace"]
                 && event["related"]["name"] == record["policy"]
+                && text(&event["note"]).contains(&what)
         });
         Ok(mine)
     })
