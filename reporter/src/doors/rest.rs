@@ -77,6 +77,15 @@ fn said(body: &mut serde_json::Map<String, Value>, name: &str, value: Option<Val
     }
 }
 
+/// That a part is kept back, that a recorded day is shown: said only where it is so.
+fn flag(body: &mut Value, partial: bool, replay: bool) {
+    for (name, so) in [("partial", partial), ("replay", replay)] {
+        if so {
+            body[name] = true.into();
+        }
+    }
+}
+
 fn next<T>(listing: &Listing<T>, row: impl Fn(&T) -> &Row) -> Option<String> {
     let last = row(listing.items.last().filter(|_| listing.more)?);
     Some(

@@ -213,7 +213,7 @@ async fn single(state: &State, under: &Under, id: &str, uri: Uri, headers: &Head
 }
 
 /// The one record with this id that the caller may read.
-async fn found(
+pub(super) async fn found(
     state: &State,
     under: &Under,
     id: &str,

@@ -7,7 +7,7 @@ use crate::doors::error::Refusal;
 use crate::doors::item::time;
 use crate::doors::json::Json;
 use crate::doors::params::Params;
-use crate::doors::read::{Entry, Found};
+use crate::doors::read::Entry;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
@@ -47,26 +47,8 @@ pub(super) async fn of_repository(
 }
 
 async fn named_by(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
-    let caller = state.inner.gate.caller(headers).await?;
-    Params::parse(&uri)?.none()?;
-    let (ask, _) = under.ask(None)?;
-    let scope = state.granted(&caller, Verb::Get, &ask).await?.scope;
+    let (_, scope, denial) = super::denials::found(state, under, id, uri, headers).await?;
     let records = &state.inner.records;
-    let found = match super::denials::is_id(id) {
-        true => records.find(&scope, id).await.map_err(unread)?,
-        false => Found::None,
-    };
-    let denial = match found {
-        Found::One(entry) => entry,
-        Found::None => {
-            return Err(Refusal::not_found("no such denial, or not yours to read"));
-        }
-        Found::Several => {
-            return Err(Refusal::bad_request(format!(
-                "id: several denials begin with {id}; give more of it"
-            )));
-        }
-    };
     let laws = records.laws_named(named(&denial)).await.map_err(unread)?;
     let everyone = scope.is_all();
     let items: Vec<Value> = laws.iter().map(|law| item(law, everyone)).collect();

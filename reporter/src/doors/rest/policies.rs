@@ -1,7 +1,7 @@
 //! An org's policies as Krate's policy page asks for them: the laws in force, and what is
 //! on record of each in the org's namespaces.
 
-use super::{Answer, Under, unread};
+use super::{Answer, Under, flag, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::item::time;
@@ -80,11 +80,7 @@ pub(super) async fn policies(
             "limited": limited,
         },
     });
-    for (name, said) in [("partial", partial), ("replay", inner.replay)] {
-        if said {
-            body[name] = true.into();
-        }
-    }
+    flag(&mut body, partial, inner.replay);
     Ok(Json(body).into_response())
 }
 

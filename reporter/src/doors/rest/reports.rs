@@ -3,7 +3,7 @@
 
 use super::policies::degraded;
 use super::stream::{events, frame, hand};
-use super::{Answer, Under, unread};
+use super::{Answer, Under, flag, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Granted, Verb};
 use crate::doors::error::Refusal;
@@ -91,11 +91,7 @@ pub(super) async fn reports(
         "hasMore": found.page.more,
         "degraded": degraded(None, &kinds, found.left_out),
     });
-    for (name, said) in [("partial", partial), ("replay", inner.replay)] {
-        if said {
-            body[name] = true.into();
-        }
-    }
+    flag(&mut body, partial, inner.replay);
     Ok(Json(body).into_response())
 }
 

@@ -5,7 +5,7 @@
 //! Nothing is buffered for a reader: its place is kept, and the ledger is read when there
 //! is room. Who takes nothing for half a minute is ended, and comes back to the same place.
 
-use super::{Answer, Under, unread};
+use super::{Answer, Under, flag, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::error::Refusal;
@@ -99,15 +99,10 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
         },
     );
     let mut connected = json!({ "type": "connected" });
-    for (name, value) in [
-        ("org", org.map(Value::from)),
-        ("partial", partial.then_some(Value::Bool(true))),
-        ("replay", inner.replay.then_some(Value::Bool(true))),
-    ] {
-        if let Some(value) = value {
-            connected[name] = value;
-        }
+    if let Some(org) = org {
+        connected["org"] = org.into();
     }
+    flag(&mut connected, partial, inner.replay);
     let (frames, taken) = mpsc::channel(FRAMES);
     let stream = Stream {
         state: state.clone(),

@@ -1,6 +1,6 @@
 //! Denials counted: by policy, namespace, kind, enforcer and repository.
 
-use super::{Answer, Under, said, unread};
+use super::{Answer, Under, flag, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::item::time;
@@ -69,15 +69,10 @@ async fn counted(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         "series": series.iter().take(SERIES_SHOWN).map(series_item).collect::<Vec<_>>(),
         "openGaps": summary.open_gaps,
     });
-    if let Value::Object(body) = &mut body {
-        said(body, "org", under.org().map(Value::from));
-        said(body, "partial", partial.then_some(Value::Bool(true)));
-        said(
-            body,
-            "replay",
-            state.inner.replay.then_some(Value::Bool(true)),
-        );
+    if let Some(org) = under.org() {
+        body["org"] = org.into();
     }
+    flag(&mut body, partial, state.inner.replay);
     Ok(Json(body).into_response())
 }
 
