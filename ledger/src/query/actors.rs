@@ -14,13 +14,7 @@ impl Reader {
     /// # Errors
     /// If SQLite fails.
     pub fn actors(&self, filter: &Filter) -> Result<BTreeMap<(String, String), u64>, StoreError> {
-        let by_series = Filter {
-            classes: Vec::new(),
-            policy: None,
-            rule: None,
-            enforcer: None,
-            ..filter.clone()
-        };
+        let by_series = filter.of_records();
         self.snapshot(|_| {
             let mut actors = BTreeMap::new();
             for piece in filter.scope.pieces(filter.namespace.as_deref()) {

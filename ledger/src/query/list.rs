@@ -49,6 +49,19 @@ pub struct Filter {
     pub positions: Option<Vec<u64>>,
 }
 
+impl Filter {
+    /// Of denials, without what a series says by itself: policy, rule and enforcer.
+    pub(super) fn of_records(&self) -> Filter {
+        Filter {
+            classes: Vec::new(),
+            policy: None,
+            rule: None,
+            enforcer: None,
+            ..self.clone()
+        }
+    }
+}
+
 /// Where a page starts. Newest first, by (time, position).
 #[derive(Clone, Debug, Default)]
 pub struct Page {

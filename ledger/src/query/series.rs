@@ -92,13 +92,7 @@ impl Reader {
 /// Series from their table where its columns say all that is asked and count nothing out
 /// of scope, else counted from the records.
 fn series_sql(filter: &Filter, piece: Piece<'_>, whole: bool, limit: u32) -> (String, Vec<Value>) {
-    let by_series = Filter {
-        classes: Vec::new(),
-        policy: None,
-        rule: None,
-        enforcer: None,
-        ..filter.clone()
-    };
+    let by_series = filter.of_records();
     let table = whole
         && filter.since.is_none()
         && filter.until.is_none()
