@@ -5,6 +5,7 @@ use super::{Ask, Door};
 use crate::failure::{Failure, chain};
 use crate::screen::note;
 use crate::text::plain;
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Bytes;
@@ -320,6 +321,18 @@ pub enum Refused {
     Gone(String),
     /// For good.
     Failed(Failure),
+}
+
+impl Refused {
+    /// What an answer of this status means to who follows.
+    pub fn of(status: StatusCode, failure: Failure) -> Refused {
+        match status {
+            StatusCode::GONE => Refused::Gone(failure.said()),
+            StatusCode::TOO_MANY_REQUESTS => Refused::Later(failure.said()),
+            status if status.is_server_error() => Refused::Later(failure.said()),
+            _ => Refused::Failed(failure),
+        }
+    }
 }
 
 #[cfg(test)]

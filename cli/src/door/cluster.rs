@@ -340,12 +340,7 @@ impl Cluster {
         let body = Limited::new(body, LARGEST).collect().await;
         let body = body.map_or_else(|_| Bytes::new(), http_body_util::Collected::to_bytes);
         let refused = self.refused(head.status, &body);
-        Err(match head.status {
-            StatusCode::GONE => Refused::Gone(refused.said()),
-            StatusCode::TOO_MANY_REQUESTS => Refused::Later(refused.said()),
-            status if status.is_server_error() => Refused::Later(refused.said()),
-            _ => Refused::Failed(refused),
-        })
+        Err(Refused::of(head.status, refused))
     }
 
     async fn get(&self, path: &str) -> Result<Value, Failure> {
