@@ -17,7 +17,7 @@ mod object;
 pub mod summary;
 pub mod text;
 
-pub use book::{AWAY, LawBook, Shelves};
+pub use book::{AWAY, LawBook, PENDING, Shelves};
 pub use entry::{Change, Entry};
 pub use kinds::{KINDS, Kind};
 pub use object::{Binding, Body, Object};

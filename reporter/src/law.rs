@@ -8,6 +8,7 @@ use docket_record::law::{Entry, LawBook, Shelves, Version, WITHIN};
 use docket_record::policies::PolicyList;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How far back versions are held in memory by the watch.
@@ -22,9 +23,20 @@ const UNREAD: &str = "the laws of that time could not be read";
 /// What was in force when; shared by all who ask.
 pub struct Laws {
     book: ArcSwap<LawBook>,
+    /// How often the watch has told of something new.
+    published: AtomicU64,
     store: Option<PathBuf>,
     // std: held while a book is made, so that it is made once.
-    old: Mutex<Vec<(i64, Arc<LawBook>)>>,
+    old: Mutex<Vec<Old>>,
+}
+
+/// The law of a span long past, as far as was known when it was read: a version that is
+/// found after an absence may have come in any span before.
+struct Old {
+    span: i64,
+    /// [`Laws::published`] of then.
+    published: u64,
+    book: Arc<LawBook>,
 }
 
 impl Default for Laws {
@@ -40,14 +52,17 @@ impl Laws {
     pub fn new(store: Option<PathBuf>) -> Laws {
         Laws {
             book: ArcSwap::from_pointee(LawBook::default()),
+            published: AtomicU64::new(0),
             store,
             old: Mutex::default(),
         }
     }
 
-    /// The watch knows more.
+    /// The watch knows more, and has it on record. No law is written but by the watch, so
+    /// nothing that was read of the ledger before holds now.
     pub fn publish(&self, book: LawBook) {
         self.book.store(Arc::new(book));
+        self.published.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What was in force at a stage time, as far as is known. Cheap where nothing has
@@ -69,21 +84,30 @@ impl Laws {
 
     fn long_ago(&self, store: &Path, time: Timestamp) -> Arc<PolicyList> {
         let span = time.as_second().div_euclid(SPAN);
+        // Read before the ledger and the doubts are: what comes meanwhile is read again.
+        let published = self.published.load(Ordering::Acquire);
         let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, book)) = old.iter().find(|(known, _)| *known == span) {
-            return book.at(time);
+        old.retain(|known| known.published == published);
+        if let Some(known) = old.iter().find(|known| known.span == span) {
+            return known.book.at(time);
         }
         let edge = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
         let (from, until) = (edge(span * SPAN), edge((span + 1) * SPAN));
         let read = Reader::open(store).and_then(|reader| shelves(&reader, from, until));
         match read {
             Ok(shelves) => {
+                let shelves = shelves.doubting_as(&self.book.load());
                 let book = Arc::new(shelves.book(true));
                 if old.len() >= BOOKS {
                     old.remove(0);
                 }
-                old.push((span, Arc::clone(&book)));
-                book.at(time)
+                let list = book.at(time);
+                old.push(Old {
+                    span,
+                    published,
+                    book,
+                });
+                list
             }
             Err(error) => {
                 tracing::warn!("the laws of {from} cannot be read: {error}");
@@ -134,3 +158,6 @@ pub fn entries(
     });
     Ok(read.collect())
 }
+
+#[cfg(test)]
+mod tests;

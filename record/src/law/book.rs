@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Why nothing is exact at a time in which the watch was away.
 pub const AWAY: &str =
     "the watch of the policies was away: what was in force then is not known for sure";
+/// Why nothing is exact once a newer version was observed, until it is on record.
+pub const PENDING: &str =
+    "the policy had been changed, and its newer version was not on record yet";
 /// Lists of past moments that a book holds at one time.
 const LISTS: usize = 8;
 
@@ -17,14 +20,17 @@ const LISTS: usize = 8;
 pub struct Shelves {
     shelves: BTreeMap<Place, Vec<Arc<Version>>>,
     away: BTreeMap<&'static Kind, Timestamp>,
+    /// Objects of which a newer version is known that is not on record yet, and since
+    /// when it may have been in force.
+    pending: BTreeMap<Place, Timestamp>,
     /// From then on all versions are here; of the time before only the last of each.
     begins: Option<Timestamp>,
 }
 
-/// Which versions may have been in force at a time, and whether the watch missed it.
+/// Which versions may have been in force at a time, and why others may have been too.
 struct Candidates<'a> {
     versions: Vec<&'a Version>,
-    missed: bool,
+    doubt: Option<&'static str>,
 }
 
 impl Shelves {
@@ -72,6 +78,21 @@ impl Shelves {
         }
     }
 
+    /// A newer version of this object was observed and is not on record yet: nothing can
+    /// name it, and nothing is exact from `since` on.
+    pub fn pending(&mut self, place: Place, since: Timestamp) {
+        let known = self.pending.entry(place).or_insert(since);
+        *known = since.min(*known);
+    }
+
+    /// What is not known for sure now is not known for sure here either.
+    #[must_use]
+    pub fn doubting_as(mut self, book: &LawBook) -> Shelves {
+        self.away.clone_from(&book.shelves.away);
+        self.pending.clone_from(&book.shelves.pending);
+        self
+    }
+
     /// Forgets what was over before `time`.
     pub fn forget(&mut self, time: Timestamp) {
         let mut begins = self.begins;
@@ -104,7 +125,8 @@ impl Shelves {
                 }
             }
         }
-        turns.extend(self.away.values().map(|since| earlier(*since)));
+        let doubted = self.away.values().chain(self.pending.values());
+        turns.extend(doubted.map(|since| earlier(*since)));
         turns.sort_unstable();
         turns.dedup();
         LawBook {
@@ -124,14 +146,14 @@ impl Shelves {
         let mut bindings = Vec::new();
         for (place, shelf) in &self.shelves {
             let found = self.candidates(place, shelf, time);
-            let missed = found.missed;
+            let doubt = found.doubt;
             let mut bound = Vec::new();
             for version in found.versions {
                 let law_id = || version.id.clone();
                 match &version.body {
                     Body::Policy(policy) => list.policies.push(Policy {
                         law_id: law_id(),
-                        doubt: missed.then_some(AWAY),
+                        doubt,
                         ..Policy::clone(policy)
                     }),
                     Body::Binding(binding) => bound.push((binding, version.id.as_str())),
@@ -152,7 +174,7 @@ impl Shelves {
                 bindings.push(Bound {
                     name: &place.name,
                     versions: bound,
-                    missed,
+                    doubt,
                 });
             }
         }
@@ -166,10 +188,8 @@ impl Shelves {
         shelf: &'a [Arc<Version>],
         time: Timestamp,
     ) -> Candidates<'a> {
-        let mut missed = self
-            .away
-            .get(place.kind)
-            .is_some_and(|since| time >= earlier(*since));
+        let since = |since: Option<&Timestamp>| since.is_some_and(|since| time >= earlier(*since));
+        let mut missed = since(self.away.get(place.kind));
         let mut versions: Vec<&Version> = Vec::new();
         for (at, version) in shelf.iter().enumerate() {
             if time < start(version) {
@@ -185,7 +205,11 @@ impl Shelves {
                 versions.push(version);
             }
         }
-        Candidates { versions, missed }
+        let pending = since(self.pending.get(place)).then_some(PENDING);
+        Candidates {
+            versions,
+            doubt: missed.then_some(AWAY).or(pending),
+        }
     }
 }
 
@@ -206,7 +230,7 @@ fn later(time: Timestamp) -> Timestamp {
 struct Bound<'a> {
     name: &'a str,
     versions: Vec<(&'a Binding, &'a str)>,
-    missed: bool,
+    doubt: Option<&'static str>,
 }
 
 /// Tells the API server's own policies which of them are bound so that they refuse.
@@ -233,9 +257,7 @@ fn bind(policies: &mut Vec<Policy>, bindings: &[Bound<'_>]) {
             surely |= ids.len() == bound.versions.len();
             perhaps |= !ids.is_empty();
             if !ids.is_empty() {
-                if bound.missed {
-                    policy.doubt = Some(AWAY);
-                }
+                policy.doubt = policy.doubt.or(bound.doubt);
                 // A binding that may have been another one names all its versions.
                 let ids = bound.versions.iter().map(|(_, id)| (*id).to_owned());
                 laws.push((bound.name.to_owned(), ids.collect()));
