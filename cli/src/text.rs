@@ -1,24 +1,16 @@
 //! Texts of others, made harmless for a terminal: a message may hold what the refused
 //! object said, and that may be escape codes, or letters that run the other way.
 
+use docket_record::harmful::is_harmful;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Would a terminal obey this, or hide with it?
-fn dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// One line: white space becomes a blank, what is dangerous is spelled out.
+/// One line: white space becomes a blank, what is harmful is spelled out.
 pub fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => safe.push(' '),
-            c if dangerous(c) => safe.extend(c.escape_unicode()),
+            c if is_harmful(c) => safe.extend(c.escape_unicode()),
             c => safe.push(c),
         }
     }
@@ -35,7 +27,7 @@ pub fn lines(text: &str) -> Vec<String> {
     kept
 }
 
-/// JSON that holds nothing dangerous: such characters stand only inside its strings,
+/// JSON that holds nothing harmful: such characters stand only inside its strings,
 /// where they can be written as escapes.
 pub fn json(value: &serde_json::Value) -> String {
     escaped(&serde_json::to_string_pretty(value).unwrap_or_default())
@@ -49,7 +41,7 @@ pub fn json_line(value: &serde_json::Value) -> String {
 fn escaped(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
-        if dangerous(c) && c != '\n' {
+        if is_harmful(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 safe.push_str(&format!("\\u{unit:04x}"));
             }
@@ -64,7 +56,7 @@ fn escaped(json: &str) -> String {
 pub fn yaml_quoted(text: &str) -> String {
     let mut safe = String::new();
     for c in serde_json::Value::from(text).to_string().chars() {
-        if dangerous(c) {
+        if is_harmful(c) {
             safe.push_str(&format!("\\U{:08x}", u32::from(c)));
         } else {
             safe.push(c);
@@ -119,34 +111,43 @@ pub fn wrap(text: &str, most: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, json, lines, plain, width, wrap};
-
-    const HOSTILE: &str = "a\u{1b}[31mred\u{7}\u{202e}cod\u{9b}2J\u{200b}\u{e0041}\r\nb";
-
-    #[test]
-    fn nothing_that_a_terminal_obeys_is_left_in_a_line() {
-        let safe = plain(HOSTILE);
-        assert!(!safe.chars().any(super::dangerous), "{safe:?}");
-        assert!(
-            safe.contains("\\u{1b}") && safe.contains("\\u{202e}"),
-            "{safe}"
-        );
-    }
+    use super::{cut, json, json_line, lines, plain, width, wrap, yaml_quoted};
+    use docket_record::harmful::{HARMFUL, is_harmful};
+    use serde_json::Value;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_left_in_json_and_it_still_says_the_same() {
-        let value = serde_json::json!({ "message": HOSTILE });
-        let safe = json(&value);
-        assert!(
-            !safe.chars().any(|c| c != '\n' && super::dangerous(c)),
-            "{safe:?}"
-        );
+    fn no_harmful_character_is_left_whatever_is_printed_and_json_and_yaml_read_back_the_same() {
+        for c in HARMFUL.into_iter().flatten() {
+            let hostile = format!("a{c}b");
+            let value = serde_json::json!({ &hostile: [hostile] });
+            let line = json_line(&value);
+            for safe in [&plain(&hostile), &line, &yaml_quoted(&hostile)] {
+                assert!(!safe.chars().any(is_harmful), "{safe:?}");
+            }
+            let pretty = json(&value);
+            assert!(
+                !pretty.chars().any(|c| c != '\n' && is_harmful(c)),
+                "{pretty:?}"
+            );
+            for json in [line, pretty] {
+                assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
+            }
+            let yaml = crate::yaml::document(&value);
+            assert!(
+                !yaml.chars().any(|c| c != '\n' && is_harmful(c)),
+                "{yaml:?}"
+            );
+            assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), value);
+            let shown = crate::yaml::yaml(&value).join("\n");
+            assert!(
+                !shown.chars().any(|c| c != '\n' && is_harmful(c)),
+                "{shown:?}"
+            );
+        }
         assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
-            value
+            plain("a\u{1b}[31m\u{202e}\r\nb"),
+            "a\\u{1b}[31m\\u{202e}  b"
         );
-        let line = super::json_line(&value);
-        assert!(!line.chars().any(super::dangerous), "{line:?}");
     }
 
     #[test]

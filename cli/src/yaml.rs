@@ -2,6 +2,7 @@
 //! would obey, for programs by escapes that read back as the same text.
 
 use crate::text::{plain, yaml_quoted};
+use docket_record::harmful::is_harmful;
 use serde_json::Value;
 
 /// The mark of a value that was taken out reads better without quotes.
@@ -86,7 +87,9 @@ fn exact(text: &str) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ' ' | '@');
+    // Some letters are shown as nothing.
+    let letter = |c: char| c.is_alphanumeric() && !is_harmful(c);
+    let word = |c: char| letter(c) || matches!(c, '-' | '_' | '.' | '/' | ' ' | '@');
     text.starts_with(|c: char| c.is_alphabetic())
         && text.chars().all(word)
         && !text.ends_with(' ')

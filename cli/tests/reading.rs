@@ -314,46 +314,6 @@ FROM                  TO                    SOURCE   CAUSE            NUMBERS  S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_refused_object_says_can_do_nothing_to_the_terminal() {
-    let mut world = World::new().await;
-    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2Jno\r\nID fake\u{202e}txt.exe\u{9b}31m\u{200b}";
-    let grown = format!("{hostile}{}", "x".repeat(65_000));
-    world.deny(0, json!({"namespace": hostile, "kind": hostile, "notes": [hostile],
-        "attributions": [{"enforcer": hostile, "policy": hostile, "rule": hostile, "result": "fail", "grade": "ambiguous", "doubt": hostile,
-            "source": "responseStatus", "law": {"title": hostile, "remediation": hostile, "subject": hostile,
-                "compliance": {hostile: hostile}, "exceptionEligible": true}}],
-        "context": {"org": hostile, "repository": hostile}}),
-        json!({"name": hostile, "actor": {"username": hostile}, "messages": [grown], "text": grown}));
-    world.add(
-        Class::Gap,
-        &json!({"id": "gap", "time": "2026-10-05T11:00:00Z", "from": hostile, "to": hostile,
-        "source": hostile, "cause": hostile, "detail": hostile, "process": {"instance": hostile}}),
-        None,
-    );
-    for arguments in [
-        &["list"][..],
-        &["list", "-o", "wide"],
-        &["list", "-o", "json"],
-        &["show", &id(0)],
-        &["show", &id(0), "-o", "json"],
-        &["gaps", "-o", "wide"],
-        &["gaps", "-o", "json"],
-    ] {
-        let outcome = world.run(arguments);
-        assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
-        let all = format!("{}{}", outcome.out, outcome.err);
-        let bad = all
-            .chars()
-            .find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{202e}' | '\u{200b}'));
-        assert_eq!(bad, None, "{arguments:?}");
-        assert!(
-            !all.lines().any(|line| line.starts_with("ID fake")),
-            "{arguments:?}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_done_names_its_remedy() {
     let mut world = World::new().await;
     world.denials(0..1);

@@ -23,6 +23,7 @@ pub mod denial;
 pub mod examine;
 pub mod excepted;
 pub mod exhibit;
+pub mod harmful;
 pub mod import;
 pub mod krate;
 pub mod kyverno_event;

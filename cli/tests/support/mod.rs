@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::middleware::{Next, from_fn};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Options, Store};
+use docket_record::harmful::{HARMFUL, is_harmful};
 use docket_reporter::doors::{Callers, Head, Known, Settings, State, aggregated, router};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
@@ -213,6 +214,20 @@ impl World {
             String::from_utf8(output.stderr).unwrap(),
         )
     }
+}
+
+/// A text with the first and the last of each range of harmful characters.
+pub fn harmful() -> String {
+    let ends = HARMFUL
+        .iter()
+        .flat_map(|range| [range.start(), range.end()]);
+    let all: String = ends.flat_map(|c| ['x', *c]).collect();
+    format!("\u{1b}]0;owned\u{7}no\r\nID fake{all}y")
+}
+
+/// What of a command's output a terminal would obey; line breaks are its own.
+pub fn obeyed(printed: &str) -> Option<char> {
+    printed.chars().find(|c| is_harmful(*c) && *c != '\n')
 }
 
 pub fn id(n: u32) -> String {

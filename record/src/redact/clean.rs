@@ -1,10 +1,11 @@
 //! A text made harmless for a door.
 
+use crate::harmful::is_harmful;
 use std::borrow::Cow;
 
-/// Makes a text harmless for a terminal, a log line or an Event's note: control
-/// characters (ESC among them) and marks that turn the writing direction become a blank
-/// or `\u{fffd}`, and at most `limit` bytes are kept, ended by `…` where it was longer.
+/// Makes a text harmless for a terminal, a log line or an Event's note: of the characters
+/// that are [harmful](crate::harmful) line breaks and tabs become a blank, all others
+/// `\u{fffd}`, and at most `limit` bytes are kept, ended by `…` where it was longer.
 pub fn clean_text(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && !text.chars().any(is_harmful) {
         return Cow::Borrowed(text);
@@ -25,14 +26,4 @@ pub fn clean_text(text: &str, limit: usize) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
-}
-
-/// Control characters, bidirectional overrides and isolates, zero-width marks, line and
-/// paragraph separators, tags, and the byte order mark.
-pub(super) fn is_harmful(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }

@@ -135,7 +135,7 @@ proptest! {
     fn a_clean_text_is_short_and_harmless(text in "\\PC{0,40}|.{0,40}", limit in 0usize..50) {
         let clean = clean_text(&text, limit);
         prop_assert!(clean.len() <= limit);
-        prop_assert!(!clean.chars().any(clean::is_harmful));
+        prop_assert!(!clean.chars().any(crate::harmful::is_harmful));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! so that the bytes are safe and whoever parses them reads the text as it came.
 
 use super::error::Refusal;
-use super::kube::dangerous;
 use axum::response::{IntoResponse, Response};
+use docket_record::harmful::is_harmful;
 use http::header;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -40,7 +40,7 @@ impl Formatter for Harmless {
     {
         let mut plain = 0;
         for (at, c) in fragment.char_indices() {
-            if !dangerous(c) && !matches!(c, '<' | '>' | '&') {
+            if !is_harmful(c) && !matches!(c, '<' | '>' | '&') {
                 continue;
             }
             out.write_all(&fragment.as_bytes()[plain..at])?;
@@ -65,7 +65,7 @@ mod tests {
         let value = json!({ "message": text, text: [text] });
         let written = String::from_utf8(bytes(&value).unwrap()).unwrap();
         assert!(
-            !written.chars().any(|c| dangerous(c) || "<>&".contains(c)),
+            !written.chars().any(|c| is_harmful(c) || "<>&".contains(c)),
             "{written:?}"
         );
         assert!(written.contains("ünï"), "{written}");

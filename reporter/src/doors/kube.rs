@@ -31,8 +31,6 @@ mod table;
 mod token;
 mod watch;
 
-pub(super) use safe::dangerous;
-
 use super::State;
 use super::ask::{Ask, Granted, Verb};
 use super::auth::{Caller, Permission};

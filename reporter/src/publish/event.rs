@@ -7,6 +7,7 @@ use docket_ledger::entry::Class;
 use docket_ledger::query::Row;
 use docket_record::audit::User;
 use docket_record::denial::{Attribution, Grade, Public, TestimonyState, Verdict};
+use docket_record::harmful::is_harmful;
 use docket_record::policies::PolicyList;
 use docket_record::redact::clean_text;
 use jiff::Timestamp;
@@ -289,6 +290,10 @@ fn object(public: &Public, persons: &Persons) -> Option<ObjectReference> {
     if persons.name.is_empty() || (!there && persons.object_uid.is_empty()) {
         return None;
     }
+    let named = [&public.kind, &persons.name, &persons.object_uid];
+    if !named.into_iter().all(|text| is_harmless(text)) {
+        return None;
+    }
     Some(ObjectReference {
         api_version: Some(api_version(&public.group, &public.version)),
         kind: Some(public.kind.clone()),
@@ -331,9 +336,7 @@ fn owner(exhibit: &[u8], namespace: &str) -> Option<ObjectReference> {
     let owner = owners
         .into_iter()
         .find(|owner| owner.controller == Some(true))?;
-    let said = |text: &String| {
-        !text.is_empty() && text.len() <= NAME && clean_text(text, NAME) == text.as_str()
-    };
+    let said = |text: &String| !text.is_empty() && text.len() <= NAME && is_harmless(text);
     let sane = [&owner.kind, &owner.name, &owner.uid, &owner.api_version];
     if !sane.into_iter().all(said) {
         return None;
@@ -346,6 +349,11 @@ fn owner(exhibit: &[u8], namespace: &str) -> Option<ObjectReference> {
         uid: Some(owner.uid),
         ..ObjectReference::default()
     })
+}
+
+/// What an Event refers to is printed as it stands: it is named as it is, or not at all.
+fn is_harmless(text: &str) -> bool {
+    !text.chars().any(is_harmful)
 }
 
 fn api_version(group: &str, version: &str) -> String {
@@ -364,6 +372,12 @@ fn related(first: &Attribution, policies: &PolicyList) -> Option<ObjectReference
         .iter()
         .find(|known| known.kind == *kind && known.name == *name && known.namespace == namespace);
     if known.is_none() && !is_sure(first) {
+        return None;
+    }
+    if ![kind, name, &namespace]
+        .into_iter()
+        .all(|text| is_harmless(text))
+    {
         return None;
     }
     Some(ObjectReference {

@@ -2,20 +2,12 @@
 //! description or a cell to the terminal as it came, and a message may hold what the
 //! refused object said.
 
+use docket_record::harmful::is_harmful;
 use serde_json::Value;
 
-/// Would a terminal obey this, or hide with it?
-pub(in crate::doors) fn dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// Line breaks and tabs stay, what else is dangerous is spelled out.
+/// Line breaks and tabs stay, what else is harmful is spelled out.
 pub(super) fn text(text: &str) -> Option<String> {
-    let stays = |c: char| !dangerous(c) || matches!(c, '\n' | '\t');
+    let stays = |c: char| !is_harmful(c) || matches!(c, '\n' | '\t');
     if text.chars().all(stays) {
         return None;
     }
@@ -68,7 +60,7 @@ pub(super) fn line(text: &str, most: usize) -> String {
                 line.push('…');
                 return line;
             }
-            if dangerous(c) {
+            if is_harmful(c) {
                 line.extend(c.escape_unicode());
                 letters += 8;
             } else {
@@ -83,6 +75,7 @@ pub(super) fn line(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use docket_record::harmful::HARMFUL;
     use serde_json::json;
 
     const HOSTILE: &str = "a\u{1b}[31mred\u{7}\u{202e}cod\u{9b}2J\u{200b}\r\nb";
@@ -92,17 +85,29 @@ mod tests {
         let mut object = json!({ "message": HOSTILE, "list": [HOSTILE, 1], HOSTILE: "x" });
         value(&mut object);
         let printed = object.to_string();
-        assert!(!printed.chars().any(dangerous), "{printed:?}");
+        assert!(!printed.chars().any(is_harmful), "{printed:?}");
         assert!(printed.contains(r"\\u{1b}[31mred"), "{printed}");
         assert_eq!(object["message"].as_str().unwrap().lines().count(), 2);
         assert_eq!(text("ordinary\n\ttext, ünïcode 日本"), None);
     }
 
     #[test]
+    fn no_harmful_character_is_left_in_a_text_or_a_cell() {
+        for c in HARMFUL.into_iter().flatten() {
+            let hostile = format!("a{c}b");
+            let cell = line(&hostile, 100);
+            assert!(!cell.chars().any(is_harmful), "{cell:?}");
+            let kept = text(&hostile).unwrap_or(hostile);
+            let obeyed = |c: char| is_harmful(c) && !matches!(c, '\n' | '\t');
+            assert!(!kept.chars().any(obeyed), "{kept:?}");
+        }
+    }
+
+    #[test]
     fn a_cell_is_one_short_line() {
         let cell = line(&format!("{HOSTILE}{}", "x".repeat(70_000)), 100);
         assert!(
-            cell.chars().count() <= 110 && !cell.chars().any(dangerous),
+            cell.chars().count() <= 110 && !cell.chars().any(is_harmful),
             "{cell:?}"
         );
         assert!(cell.ends_with('…'), "{cell}");

@@ -1,5 +1,6 @@
 //! Failures as Kubernetes says them: a `Status`, whose code and reason clients act on.
 
+use super::safe;
 use crate::doors::error::Refusal;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -117,6 +118,7 @@ impl Failure {
         if let Some((plural, name)) = &self.about {
             details = json!({ "group": "docket.a5c.ai", "kind": plural, "name": name });
         }
+        safe::value(&mut details);
         if self.code == StatusCode::SERVICE_UNAVAILABLE {
             details["retryAfterSeconds"] = AGAIN.into();
         }
@@ -125,7 +127,7 @@ impl Failure {
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
-            "message": self.message,
+            "message": safe::text(&self.message).as_ref().unwrap_or(&self.message),
             "reason": self.reason,
             "details": details,
             "code": self.code.as_u16(),
@@ -165,5 +167,30 @@ impl IntoResponse for Failure {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+    use docket_record::harmful::{HARMFUL, is_harmful};
+
+    #[test]
+    fn what_a_request_named_is_harmless_in_its_answer() {
+        for c in HARMFUL.into_iter().flatten() {
+            let name = format!("a{c}b");
+            for failure in [
+                Failure::not_found("denials", &name),
+                Failure::no_such_path(&name),
+                Failure::bad_request(name.replace(['\n', '\t'], "")),
+            ] {
+                let said = failure.status();
+                let message = said["message"].as_str().unwrap_or_default();
+                assert!(!message.chars().any(is_harmful), "{message:?}");
+                let named = said["details"]["name"].as_str().unwrap_or_default();
+                let obeyed = |c: char| is_harmful(c) && !matches!(c, '\n' | '\t');
+                assert!(!named.chars().any(obeyed), "{named:?}");
+            }
+        }
     }
 }

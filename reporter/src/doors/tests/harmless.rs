@@ -4,15 +4,17 @@ use super::streaming::Events;
 use super::world::{Denial, World, id};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::Batch;
+use docket_record::harmful::{HARMFUL, is_harmful};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// A terminal's title and colours, C1, right-to-left, markup, a formula, a frame of a
-/// stream, and 64 KiB.
+/// stream, every harmful character, and 64 KiB.
 fn hostile() -> String {
     let begin = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}gnp.exe\u{2066}</script><img src=x onerror=alert(1)>\
                  &lt;\r\ndata: {\"type\":\"forged\"}\n\nid: 1\n\n=cmd|' /C calc'!A0\u{2028}\u{feff}\0";
-    let mut text = format!("=HYPERLINK(\"http://x\") {begin}");
+    let all: String = HARMFUL.into_iter().flatten().collect();
+    let mut text = format!("=HYPERLINK(\"http://x\") {begin}{all}");
     while text.len() < 64 * 1024 {
         text.push_str("<b>\u{1b}[31m");
     }
@@ -22,9 +24,7 @@ fn hostile() -> String {
 #[track_caller]
 fn inert(bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).expect("UTF-8");
-    let bad = |c: char| {
-        (c.is_control() && c != '\n') || "<>&\u{2028}\u{202e}\u{2066}\u{feff}".contains(c)
-    };
+    let bad = |c: char| (is_harmful(c) && c != '\n') || "<>&".contains(c);
     assert!(!text.contains(bad), "{:?}", text.find(bad));
 }
 

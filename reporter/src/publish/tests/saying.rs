@@ -5,6 +5,7 @@ use crate::publish::event::{Case, NOTE, Skip};
 use crate::publish::own::Own;
 use docket_ledger::query::Row;
 use docket_record::denial::{Grade, Personal, Public, TestimonyState, Verdict};
+use docket_record::harmful::{HARMFUL, is_harmful};
 use docket_record::policies::{Policy, PolicyList};
 use k8s_openapi::api::events::v1::Event;
 use serde_json::json;
@@ -77,6 +78,44 @@ fn a_message_with_nothing_harmless_in_it_makes_a_harmless_note() {
     let harmful = |letter: char| letter.is_control() || letter == '\u{202e}';
     assert!(!note.contains(harmful), "{note:?}");
     assert!(note.ends_with(&format!("[denial {}]", public().id)));
+}
+
+#[test]
+fn no_harmful_character_gets_into_an_event_by_whatever_text() {
+    for c in HARMFUL.into_iter().flatten() {
+        let text = format!("a{c}b");
+        let mut public = public();
+        public.operation = "DELETE".into();
+        public.kind.clone_from(&text);
+        let first = &mut public.attributions[0];
+        (first.policy, first.rule) = (Some(text.clone()), Some(text.clone()));
+        let mut personal = personal(&text, &text);
+        personal.name.clone_from(&text);
+        let event = serde_json::to_value(made(&public, &personal)).unwrap();
+        let mut texts = Vec::new();
+        gather(&event, &mut texts);
+        let obeyed = |text: &&&str| text.chars().any(is_harmful);
+        assert_eq!(texts.iter().find(obeyed), None, "{c:?}");
+        // An owner's name is the object's own word.
+        let owners = json!([{"apiVersion": "v1", "kind": "Pipeline", "name": text, "uid": "u",
+            "controller": true}]);
+        let exhibit = json!({"object": {"metadata": {"ownerReferences": owners}}});
+        let mut case = case(&self::public(), &self::personal("no", "")).unwrap();
+        let before = case.key();
+        case.owned(exhibit.to_string().as_bytes());
+        assert_eq!(case.key(), before, "{c:?}");
+    }
+}
+
+fn gather<'a>(value: &'a serde_json::Value, texts: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        serde_json::Value::Object(members) => {
+            members.values().for_each(|member| gather(member, texts));
+        }
+        _ => {}
+    }
 }
 
 #[test]
