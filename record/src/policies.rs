@@ -8,6 +8,7 @@ mod read;
 pub use places::Places;
 
 use crate::denial::Law;
+use crate::krate::kind;
 
 /// One policy-like object (Kyverno's kinds, ValidatingAdmissionPolicy and its mutating
 /// sibling).
@@ -163,16 +164,46 @@ impl Rule {
 }
 
 fn covers(all: &[(String, String)], target: &Target<'_>) -> bool {
-    all.iter().any(|(group, resource)| {
-        (group == "*" || group == target.group) && covers_resource(resource, target)
-    })
+    all.iter()
+        .any(|(group, resource)| wildcard(group, target.group) && covers_resource(resource, target))
 }
 
-/// `pods` is the resource alone, `pods/*` and `*/*` take in subresources as well.
+/// `pods` is the resource alone, `pods/*` and `*/*` take in subresources as well. What is
+/// left of a legacy policy's `Pod*` is a pattern for kinds.
 fn covers_resource(rule: &str, target: &Target<'_>) -> bool {
     let (resource, subresource) = rule.split_once('/').unwrap_or((rule, ""));
-    (resource == "*" || resource == target.resource)
-        && (subresource == "*" || subresource == target.subresource)
+    let named = resource == target.resource
+        || (resource.contains(['*', '?']) && wildcard(resource, kind(target.resource)));
+    named && wildcard(subresource, target.subresource)
+}
+
+/// True if the pattern takes in the text: `*` stands for any letters, `?` for one. Upper
+/// and lower case are one.
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at, mut read) = (0, 0);
+    // Where the last star stands, and up to where it has taken in the text.
+    let mut star: Option<(usize, usize)> = None;
+    while read < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(one) if *one == b'?' || one.eq_ignore_ascii_case(&text[read]) => {
+                at += 1;
+                read += 1;
+            }
+            _ => {
+                let Some((place, taken)) = &mut star else {
+                    return false;
+                };
+                *taken += 1;
+                (at, read) = (*place + 1, *taken);
+            }
+        }
+    }
+    pattern[at..].iter().all(|one| *one == b'*')
 }
 
 impl PolicyList {

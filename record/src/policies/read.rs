@@ -1,6 +1,6 @@
 //! Policy objects, as the API server gives them, to [`Policy`].
 
-use super::{Places, Policy, Rule, about};
+use super::{Places, Policy, Rule, about, wildcard};
 use crate::krate::plural;
 use serde_json::Value;
 
@@ -176,23 +176,44 @@ fn kinds_matched(matched: &Value) -> Vec<(String, String)> {
         .chain([matched]);
     filters
         .flat_map(|filter| list(&filter["resources"]["kinds"]))
-        .filter_map(|kind| kind_selector(text(kind)))
+        .flat_map(|kind| kind_selector(text(kind)))
         .collect()
 }
 
+/// Kinds that stand for a subresource, as policies for Kyverno up to 1.8 write them.
+const OPTIONS: [(&str, &str); 8] = [
+    ("Binding", "pods/binding"),
+    ("Eviction", "pods/eviction"),
+    ("NodeProxyOptions", "nodes/proxy"),
+    ("PodAttachOptions", "pods/attach"),
+    ("PodExecOptions", "pods/exec"),
+    ("PodPortForwardOptions", "pods/portforward"),
+    ("PodProxyOptions", "pods/proxy"),
+    ("ServiceProxyOptions", "services/proxy"),
+];
+/// Subresources that Kyverno asks about by itself wherever a rule takes in the kind: the
+/// first always, the second in 1.7 and 1.8.
+const ALSO: [(&str, &str); 2] = [
+    ("Pod", "pods/ephemeralcontainers"),
+    ("Service", "services/status"),
+];
+
 /// `Kind`, `version/Kind`, `group/version/Kind`, each with `/subresource` or
-/// `.subresource` after it; to (group, resource). `None` for a pattern inside a kind.
-fn kind_selector(selector: &str) -> Option<(String, String)> {
+/// `.subresource` after it, or `*/subresource`; to (group, resource). `*` and `?` stand for
+/// any letters in each part.
+fn kind_selector(selector: &str) -> Vec<(String, String)> {
     let is_version = |part: &str| {
         part == "*"
             || part
                 .strip_prefix('v')
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
+    let is_lower = |part: &str| !part.contains(|c: char| c.is_ascii_uppercase());
     let parts: Vec<&str> = selector.split('/').collect();
     let (group, kind, subresource) = match parts[..] {
         [kind] => ("*", kind, ""),
         ["*", "*"] => ("*", "*", "*"),
+        ["*", subresource] if is_lower(subresource) => ("*", "*", subresource),
         [version, kind] if is_version(version) => ("*", kind, ""),
         [kind, subresource] => ("*", kind, subresource),
         [version, kind, subresource] if version != "*" && is_version(version) => {
@@ -200,23 +221,30 @@ fn kind_selector(selector: &str) -> Option<(String, String)> {
         }
         [group, _, kind] => (group, kind, ""),
         [group, _, kind, subresource] => (group, kind, subresource),
-        _ => return None,
+        _ => return Vec::new(),
     };
     let (kind, subresource) = match kind.split_once('.') {
         Some((kind, own)) if subresource.is_empty() => (kind, own),
         _ => (kind, subresource),
     };
-    let resource = match kind {
-        "*" => "*".to_owned(),
-        kind if kind.contains(['*', '?']) => return None,
-        kind => plural(kind),
-    };
-    let resource = if subresource.is_empty() {
-        resource
+    let of = |resource: &str| (group.to_owned(), resource.to_owned());
+    if let Some((_, resource)) = OPTIONS.iter().find(|(option, _)| *option == kind) {
+        return vec![of(resource)];
+    }
+    let resource = if kind.contains(['*', '?']) {
+        kind.to_owned()
     } else {
-        format!("{resource}/{subresource}")
+        plural(kind)
     };
-    Some((group.to_owned(), resource))
+    if !subresource.is_empty() {
+        return vec![of(&format!("{resource}/{subresource}"))];
+    }
+    let mut all = vec![of(&resource)];
+    if wildcard(group, "") {
+        let also = ALSO.iter().filter(|(one, _)| wildcard(kind, one));
+        all.extend(also.map(|(_, resource)| (String::new(), (*resource).to_owned())));
+    }
+    all
 }
 
 pub(super) fn text(value: &Value) -> &str {

@@ -99,7 +99,16 @@ fn legacy_kinds_are_read_in_every_form() {
         ("apps/v1/PullRequest", "pullrequests", "", false),
         ("Issue", "pullrequests", "", false),
         ("PullRequest", "pullrequests", "status", false),
-        ("Pull*", "pullrequests", "", false),
+        ("Pull*", "pullrequests", "", true),
+        ("Pull?equest", "pullrequests", "", true),
+        ("*.a5c.ai/*/Pull*", "pullrequests", "", true),
+        ("*.example/*/Pull*", "pullrequests", "", false),
+        ("Push*", "pullrequests", "", false),
+        ("Pull*", "pullrequests", "status", false),
+        ("Pull*/st*", "pullrequests", "status", true),
+        ("*/status", "pullrequests", "status", true),
+        ("*/status", "pullrequests", "", false),
+        ("*/PullRequest", "pullrequests", "", true),
         (
             "PullRequest.krate.a5c.ai/v1alpha1",
             "pullrequests",
@@ -240,5 +249,58 @@ fn other_objects_are_no_policies() {
         json!({"kind": "Policy"}),
     ] {
         assert_eq!(Policy::from_object(&object), None);
+    }
+}
+
+#[test]
+fn a_rule_takes_in_what_kyverno_asks_about_by_itself() {
+    let covers = |kind: &str, resource: &'static str| {
+        let policy =
+            legacy(json!({"rules": [{"name": "r", "match": {"resources": {"kinds": [kind]}}}]}));
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        policy.covers(&target("", resource, subresource))
+    };
+    for kind in ["Pod", "v1/Pod", "*/Pod", "/v1/Pod", "*", "Po?", "P*"] {
+        assert!(covers(kind, "pods/ephemeralcontainers"), "{kind}");
+        assert!(!covers(kind, "pods/exec"), "{kind}");
+    }
+    for kind in ["Deployment", "apps/v1/Pod", "Pod/exec", "Pod/status"] {
+        assert!(!covers(kind, "pods/ephemeralcontainers"), "{kind}");
+    }
+    assert!(covers("Service", "services/status"));
+    assert!(!covers("Pod", "pods/status"));
+    // Policies of before 1.9 name what is sent, not where.
+    for (kind, resource) in [
+        ("PodExecOptions", "pods/exec"),
+        ("PodAttachOptions", "pods/attach"),
+        ("v1/PodPortForwardOptions", "pods/portforward"),
+        ("PodProxyOptions", "pods/proxy"),
+        ("Binding", "pods/binding"),
+        ("Eviction", "pods/eviction"),
+        ("Pod/exec", "pods/exec"),
+        ("Pod.eviction", "pods/eviction"),
+    ] {
+        assert!(covers(kind, resource), "{kind}");
+        assert!(!covers(kind, "pods"), "{kind}");
+    }
+}
+
+#[test]
+fn patterns_take_in_what_they_say() {
+    for (pattern, text, fits) in [
+        ("*", "", true),
+        ("", "", true),
+        ("", "a", false),
+        ("a*c", "abbc", true),
+        ("a*c", "abbd", false),
+        ("*a*b*", "xxaxxbxx", true),
+        ("*a*b", "ab ab", true),
+        ("?", "", false),
+        ("a?", "ab", true),
+        ("AB", "ab", true),
+        ("a", "ab", false),
+        ("ab", "a", false),
+    ] {
+        assert_eq!(wildcard(pattern, text), fits, "{pattern} {text}");
     }
 }
