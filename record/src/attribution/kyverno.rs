@@ -344,7 +344,9 @@ pub(super) fn mutating(
             );
         }
         hold_against(&mut attribution, kinds, law);
-        let message = said[one.get_match().end()..end].trim_end_matches(']');
+        let message = said[one.get_match().end()..end]
+            .trim_end()
+            .trim_end_matches(']');
         all.push(Owed {
             attribution,
             message: message.to_owned(),

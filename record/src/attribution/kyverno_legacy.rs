@@ -6,11 +6,20 @@ use crate::denial::Attribution;
 use crate::policies::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
-const SEPARATOR: &str = " was blocked due to the following policies \n\n";
-
+// The end of a heading: since 1.10; up to 1.7 without the blank; in 1.8 and 1.9 as a
+// violation, or as an error where no rule failed and some could not judge.
+pattern!(
+    SEPARATOR,
+    r" (?:was blocked due to the following policies ?|for resource (violation|error)s?: ?)\n\n"
+);
 pattern!(
     MUTATE,
     r"^mutation policy ([a-z0-9][a-z0-9./-]*) error: (failed to apply policy [^ ]+ rules \[)?"
+);
+// Up to 1.11 a block also lists the rules of its policies that did not apply.
+pattern!(
+    SKIPPED,
+    r"^(?:preconditions not met(?:$|; )|rule skipped(?:$| due to policy exception)|rule not matched$|image verified$|no patches applied$|skipping modified resource as validation results have not changed$|(?:conditional|global) anchor mismatch: )"
 );
 
 /// Policy name → rule name → message, as Kyverno writes it.
@@ -30,6 +39,9 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
         };
         let rest = &said[found.get_match().end()..];
         return match found.get(2) {
+            Some(why) if !rest.contains(": ") => {
+                named_only(&attribution, rest, &said[why.start()..], law)
+            }
             Some(_) => mutated(&attribution, rest, law),
             None => {
                 let mut attribution = attribution;
@@ -41,7 +53,7 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
             }
         };
     }
-    let Some((heading, tail)) = split(said) else {
+    let Some(heading) = Heading::of(said) else {
         let policy = only_policy(hook, LEGACY, law).map(str::to_owned);
         return vec![doubted(
             Attribution {
@@ -52,7 +64,7 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
             "the text names no policy",
         )];
     };
-    let Some(block) = parse(tail, law.cut) else {
+    let Some(block) = parse(heading.tail, law.cut) else {
         let policy = only_policy(hook, LEGACY, law).map(str::to_owned);
         let why = "the list of policies in the text can't be read";
         return vec![doubted(
@@ -65,15 +77,25 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
         )];
     };
     // A name is not checked before mutating hooks, so it may hold the separator itself.
-    let echoed = said.matches(SEPARATOR).count() > 1 && !is_whole(heading, name, law);
+    let echoed = SEPARATOR.is_match(heading.tail) && !is_whole(heading.subject, name, law);
+    let result = if heading.errors { "error" } else { "fail" };
+    let mut messages = block.values().flat_map(BTreeMap::values);
+    let any_refused = messages.any(|message| !SKIPPED.is_match(message));
     let mut all = Vec::new();
     for (policy, rules) in block {
         for (rule, message) in rules {
             let mut attribution = Attribution {
                 policy: Some(policy.clone()),
                 rule: Some(rule),
+                result: result.to_owned(),
                 ..of_hook()
             };
+            if any_refused && SKIPPED.is_match(&message) {
+                doubt(
+                    &mut attribution,
+                    "the rule did not apply: Kyverno up to 1.11 lists such rules beside those that refuse",
+                );
+            }
             if echoed {
                 doubt(
                     &mut attribution,
@@ -90,11 +112,30 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
     all
 }
 
-/// Heading (`Kind/namespace/name`) and list.
-fn split(said: &str) -> Option<(&str, &str)> {
-    let (heading, tail) = said.split_once(SEPARATOR)?;
-    let subject = heading.strip_prefix("\n\nresource ")?;
-    (subject.split('/').count() >= 3).then_some((subject, tail))
+/// How a block begins, and what follows.
+struct Heading<'a> {
+    /// `Kind/namespace/name`.
+    subject: &'a str,
+    /// No rule failed; some could not judge.
+    errors: bool,
+    /// The list.
+    tail: &'a str,
+}
+
+impl<'a> Heading<'a> {
+    fn of(said: &'a str) -> Option<Heading<'a>> {
+        let found = SEPARATOR.captures(said)?;
+        let whole = found.get_match();
+        let before = said[..whole.start()].trim_start_matches('\n');
+        let subject = ["resource ", "policy "]
+            .into_iter()
+            .find_map(|word| before.strip_prefix(word))?;
+        (subject.split('/').count() >= 3).then_some(Heading {
+            subject,
+            errors: found.get(1).is_some_and(|word| word.as_str() == "error"),
+            tail: &said[whole.end()..],
+        })
+    }
 }
 
 /// True if the first separator is the real one: the heading names the object, or a name
@@ -107,6 +148,34 @@ fn is_whole(heading: &str, hook: &str, law: &Law<'_>) -> bool {
 
 /// Most rules of one text that are told.
 const RULES: usize = 16;
+
+/// `[first second]`, as 1.8 and 1.9 write it: names, and not why.
+fn named_only(of_policy: &Attribution, rest: &str, said: &str, law: &Law<'_>) -> Vec<Owed> {
+    let list = rest.strip_suffix(']').unwrap_or(rest);
+    let policy = of_policy.policy.clone().unwrap_or_default();
+    // A rule's name may hold blanks.
+    let whole = law
+        .policies
+        .named(LEGACY, &policy, law.target.namespace)
+        .any(|policy| policy.rules.iter().any(|rule| rule.name == list));
+    let names: Vec<&str> = if whole {
+        vec![list]
+    } else {
+        list.split(' ').take(RULES).collect()
+    };
+    let of_rule = |rule: &str| {
+        let mut attribution = Attribution {
+            rule: Some(rule.to_owned()),
+            ..of_policy.clone()
+        };
+        hold_rule(&mut attribution, law);
+        Owed {
+            attribution,
+            message: said.to_owned(),
+        }
+    };
+    names.into_iter().map(of_rule).collect()
+}
 
 /// `[first: message second: message]`: where a message ends is not said, so another rule
 /// that is named in it may be part of it.
