@@ -63,11 +63,16 @@ pub enum Counted {
     NotReady,
     /// 504 where no hook of ours was called.
     TimedOut,
+    /// What the kubelet, pod or service behind exec, attach, portforward or proxy
+    /// answered, or that it can't be reached.
+    Backend,
+    /// Any other failure of the API server itself (5xx): nobody refused.
+    ServerError,
 }
 
 impl Counted {
     /// All of them, for metrics that must exist before they count.
-    pub const ALL: [Counted; 11] = [
+    pub const ALL: [Counted; 13] = [
         Counted::NotGoverned,
         Counted::Admitted,
         Counted::Unauthenticated,
@@ -79,6 +84,8 @@ impl Counted {
         Counted::Terminating,
         Counted::NotReady,
         Counted::TimedOut,
+        Counted::Backend,
+        Counted::ServerError,
     ];
 
     /// The metric label.
@@ -95,6 +102,8 @@ impl Counted {
             Counted::Terminating => "terminating",
             Counted::NotReady => "not_ready",
             Counted::TimedOut => "timed_out",
+            Counted::Backend => "backend",
+            Counted::ServerError => "server_error",
         }
     }
 }

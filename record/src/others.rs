@@ -31,9 +31,13 @@ pub enum Others {
 pub fn others(public: &Public) -> Others {
     match (public.verdict, public.attributions.first()) {
         (Verdict::Denied | Verdict::Unavailable, Some(first)) => match first.enforcer.as_str() {
-            // A condition of some hook, of either phase.
-            "kube-apiserver" if first.policy.as_deref() == Some("matchConditions") => Others::Told,
-            "kube-apiserver" | "MutatingAdmissionPolicy" => Others::NotAsked,
+            "kube-apiserver" => match first.policy.as_deref() {
+                // Conditions and calls of hooks that are asked side by side.
+                Some("matchConditions" | "ValidatingAdmissionWebhook") => Others::Told,
+                Some(_) => Others::NotAsked,
+                None => Others::Untold,
+            },
+            "MutatingAdmissionPolicy" => Others::NotAsked,
             "ValidatingAdmissionPolicy" => Others::Untold,
             "kyverno" => match first.webhook.as_deref().map(asked) {
                 Some(Asked::InTurn) => Others::NotAsked,
@@ -115,6 +119,11 @@ mod tests {
         let mut condition = denied("kube-apiserver", "", Grade::Ambiguous);
         condition.attributions[0].policy = Some("matchConditions".into());
         assert_eq!(others(&condition), Others::Told);
+        condition.attributions[0].policy = Some("ValidatingAdmissionWebhook".into());
+        assert_eq!(others(&condition), Others::Told);
+        // A conversion that failed does not say when.
+        condition.attributions[0].policy = None;
+        assert_eq!(others(&condition), Others::Untold);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What an audit event's final status says: denied, unavailable, unknown, let through
 //! by a hook that failed open, or nothing that Docket keeps.
 
+mod failure;
 mod text;
 
+pub(crate) use failure::asked_for_dry_run;
 pub use text::{Refusal, refusal};
 
 use crate::audit::{AuditEvent, Glance, Status};
@@ -129,8 +131,10 @@ pub fn judge<'a>(event: &'a AuditEvent, called: Called) -> Judgement<'a> {
         1..400 if failed_open(event).is_empty() => Count(Counted::Admitted),
         1..400 => Record(Verdict::FailedOpen, Refusal::FailedOpen),
         // What begins with an enforcer's own words is its refusal, whatever the code: a
-        // hook may answer 401, 404 or 409 if it likes.
+        // hook may answer 401, 404, 409 or 500 if it likes.
         _ if said.is_enforcers() => Record(said.verdict(), said),
+        code if answered_behind(event, code) => Count(Counted::Backend),
+        500.. if let Some(failed) = failure::failure(event) => Record(failed.verdict(), failed),
         401 => Count(Counted::Unauthenticated),
         429 => Count(Counted::TooManyRequests),
         404 => Count(Counted::NotFound),
@@ -139,6 +143,7 @@ pub fn judge<'a>(event: &'a AuditEvent, called: Called) -> Judgement<'a> {
         504 => Count(Counted::TimedOut),
         403 if forbidden_by_authorizer(event) => Count(Counted::Forbidden),
         code if status.message.is_none() => withheld(code, called),
+        500.. => Count(Counted::ServerError),
         400 if status.reason == "BadRequest" => Count(Counted::Invalid),
         405 | 406 | 410 | 413 | 415 => Count(Counted::Invalid),
         409 => Count(Counted::Conflict),
@@ -154,6 +159,21 @@ fn without_code<'a>(called: Called) -> Judgement<'a> {
     } else {
         Judgement::Counted(Counted::Admitted)
     }
+}
+
+/// True if the answer is that of the kubelet, pod or service behind the API server, or says
+/// that it can't be reached: admission had let the request pass. The API server hands such
+/// an answer on as it is, so that the event has its code and no text.
+fn answered_behind(event: &AuditEvent, code: u16) -> bool {
+    let connects = event
+        .object_ref
+        .as_ref()
+        .is_some_and(|object| CONNECTS.contains(&object.subresource.as_str()));
+    let bare = event
+        .response_status
+        .as_ref()
+        .is_none_or(|status| status.message.is_none());
+    connects && (code >= 500 || (bare && !forbidden_by_authorizer(event)))
 }
 
 /// The client asked for its answer in a form that keeps the text out of the event.

@@ -6,6 +6,7 @@
 //! exact only if no other reading of the text is possible and the policy is known,
 //! covers the object and refuses; else it is ambiguous and says why.
 
+mod gatekeeper;
 mod kyverno;
 mod kyverno_legacy;
 mod map;
@@ -60,6 +61,46 @@ pub fn attribute(refusal: &Refusal<'_>, law: &Law<'_>) -> Vec<Owed> {
             },
             message: said.to_owned(),
         }],
+        Refusal::PluginFailed { plugin, said } => vec![Owed {
+            attribution: Attribution {
+                policy: Some(plugin.to_owned()),
+                result: "error".to_owned(),
+                grade: Some(Grade::Exact),
+                ..by("kube-apiserver")
+            },
+            message: said.to_owned(),
+        }],
+        Refusal::PatchFailed { said, last } => vec![doubted(
+            Attribution {
+                policy: Some("MutatingAdmissionWebhook".to_owned()),
+                webhook: last.map(str::to_owned),
+                result: "error".to_owned(),
+                ..by("kube-apiserver")
+            },
+            said,
+            if last.is_some() {
+                "a mutating webhook's answer can't be applied, and the text does not say whose: \
+                 the one named was the last to be called"
+            } else {
+                "a mutating webhook's answer can't be applied, and the text does not say whose"
+            },
+        )],
+        Refusal::ConversionFailed { said } => vec![doubted(
+            Attribution {
+                result: "error".to_owned(),
+                ..by("kube-apiserver")
+            },
+            said,
+            "a conversion webhook failed: no policy was asked about the object it did not give",
+        )],
+        Refusal::StorageTimedOut { said } => vec![doubted(
+            Attribution {
+                result: "error".to_owned(),
+                ..by("kube-apiserver")
+            },
+            said,
+            "the storage did not answer in time: the write may have been stored",
+        )],
         Refusal::MatchCondition { said } => vec![doubted(
             Attribution {
                 policy: Some("matchConditions".to_owned()),
@@ -79,7 +120,8 @@ pub fn attribute(refusal: &Refusal<'_>, law: &Law<'_>) -> Vec<Owed> {
         Refusal::Withheld => vec![doubted(
             by("unrecognised"),
             "",
-            "the client asked for a form of answer that keeps the text out of the audit event",
+            "the audit event has a code and no text: as a rule the client asked for a form of \
+             answer that keeps it out",
         )],
         Refusal::TimedOut => vec![doubted(
             by("unrecognised"),

@@ -1,3 +1,5 @@
+mod older;
+
 use super::*;
 use crate::audit::{Cut, Status};
 use crate::law::{AWAY, LawBook, Object};

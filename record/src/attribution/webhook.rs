@@ -1,11 +1,17 @@
 //! Refusals and failures of webhooks: Kyverno's by their names, others as they are.
 
 use super::kyverno::{self, Family, LEGACY};
-use super::{Law, Owed, by, doubt, doubted, hold_against, kyverno_legacy};
+use super::{Law, Owed, by, doubt, doubted, gatekeeper, hold_against, kyverno_legacy};
 use crate::denial::Attribution;
 
 pub(super) fn refused(hook: &str, said: &str, law: &Law<'_>) -> Vec<Owed> {
     let Some(parts) = kyverno::hook(hook) else {
+        if gatekeeper::is_hook(hook) {
+            let constraints = gatekeeper::refused(hook, said);
+            if !constraints.is_empty() {
+                return constraints;
+            }
+        }
         let attribution = Attribution {
             webhook: Some(hook.to_owned()),
             ..by("webhook")

@@ -97,7 +97,7 @@ impl<'a> Case<'a> {
             kind: krate::kind(&object.resource).to_owned(),
             namespace: object.namespace.clone(),
             code: status.code,
-            reason: status.reason.clone(),
+            reason: word(&status.reason).to_owned(),
             attributions,
             exceptions,
             context: self.context(object, &name),
@@ -276,20 +276,9 @@ impl<'a> Case<'a> {
         .to_owned()
     }
 
-    fn asked_for_dry_run(&self) -> bool {
-        let query = self
-            .event
-            .request_uri
-            .text
-            .split_once('?')
-            .map_or("", |(_, query)| query);
-        query
-            .split('&')
-            .any(|pair| matches!(pair, "dryRun=All" | "dryRun=%41ll"))
-    }
-
     fn dry_run(&self) -> bool {
-        self.asked_for_dry_run() || self.last_of_all().is_some_and(|sworn| sworn.dry_run)
+        verdict::asked_for_dry_run(self.event)
+            || self.last_of_all().is_some_and(|sworn| sworn.dry_run)
     }
 
     fn testimony_state(&self, object: &ObjectRef) -> TestimonyState {
@@ -329,7 +318,7 @@ impl<'a> Case<'a> {
             && !testimony.old_uid.is_empty()
             && object.uid != testimony.old_uid;
         !possible.contains(&testimony.operation.as_str())
-            || (self.asked_for_dry_run() && !testimony.dry_run)
+            || (verdict::asked_for_dry_run(self.event) && !testimony.dry_run)
             || uid_differs
     }
 
@@ -341,6 +330,13 @@ impl<'a> Case<'a> {
             ));
         }
     }
+}
+
+/// A reason is one word for machines. A webhook may put its whole text there; the message
+/// has that already, and a text is no public part.
+fn word(reason: &str) -> &str {
+    let is_word = reason.len() <= 128 && !reason.contains(char::is_whitespace);
+    if is_word { reason } else { "" }
 }
 
 /// True if a text of the record may repeat what the object said, so that it has to be masked.

@@ -1,3 +1,5 @@
+mod failures;
+
 use super::*;
 use crate::audit::Cut;
 use jiff::SignedDuration;

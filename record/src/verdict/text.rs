@@ -44,11 +44,36 @@ pub enum Refusal<'a> {
         /// The error.
         said: &'a str,
     },
-    /// An admission plugin inside kube-apiserver.
+    /// An admission plugin inside kube-apiserver said no.
     Plugin {
         /// Its name.
         plugin: &'static str,
         /// Its words.
+        said: &'a str,
+    },
+    /// An admission plugin inside kube-apiserver could not judge.
+    PluginFailed {
+        /// Its name.
+        plugin: &'a str,
+        /// Its words.
+        said: &'a str,
+    },
+    /// What a mutating webhook answered can't be applied to the object. The API server
+    /// does not say whose answer that was.
+    PatchFailed {
+        /// The error.
+        said: &'a str,
+        /// The mutating webhook that was called last, if the event tells.
+        last: Option<&'a str>,
+    },
+    /// A conversion webhook of a custom resource failed.
+    ConversionFailed {
+        /// The error.
+        said: &'a str,
+    },
+    /// The storage did not answer: the write may be in it.
+    StorageTimedOut {
+        /// The error.
         said: &'a str,
     },
     /// A matchCondition failed; the API server names neither webhook nor policy.
@@ -95,7 +120,11 @@ impl Refusal<'_> {
 
     pub(super) fn verdict(&self) -> Verdict {
         match self {
-            Refusal::CallFailed { .. } => Verdict::Unavailable,
+            Refusal::CallFailed { .. }
+            | Refusal::PluginFailed { .. }
+            | Refusal::PatchFailed { .. }
+            | Refusal::ConversionFailed { .. } => Verdict::Unavailable,
+            Refusal::StorageTimedOut { .. } => Verdict::Unknown,
             _ => Verdict::Denied,
         }
     }
@@ -103,11 +132,12 @@ impl Refusal<'_> {
 
 pattern!(
     HOOK,
-    r#"^admission webhook "([a-zA-Z0-9.-]+)" (denied the request without explanation|denied the request: |does not support dry run|attempted to modify the object)"#
+    r#"^admission webhook "([a-zA-Z0-9.-]+)" (denied the request without explanation|denied the request: |does not support dry run)"#
 );
+// `failed calling admission webhook` in Kubernetes up to 1.11.
 pattern!(
     CALL,
-    r#"^(?:Internal error occurred: )?failed calling webhook "([a-zA-Z0-9.-]+)"(?:: |; )"#
+    r#"^(?:Internal error occurred: )*(?:failed calling (?:admission )?webhook "([a-zA-Z0-9.-]+)"(?:: |; )|ValidatingAdmissionWebhook/([a-zA-Z0-9.-]+) has panicked: |admission webhook "([a-zA-Z0-9.-]+)" attempted to modify the object)"#
 );
 // `<resource> "<name>" is forbidden: `, or without the name, or without both.
 pattern!(
@@ -124,19 +154,26 @@ pattern!(
 );
 pattern!(
     LIMITS,
-    r"^\[?(?:(?:maximum|minimum) .{1,100}? usage per |.{1,100}? max limit to request ratio per )"
+    r"^\[?(?:(?i:maximum|minimum) .{1,100}? usage per |.{1,100}? max limit to request ratio per )"
 );
 pattern!(CONDITION, r"^\[?expression '(?s:.*)' resulted in error: ");
 
-/// In-tree plugins by the first words of what they say.
-const PLUGINS: [(&str, &str); 13] = [
+/// In-tree plugins by the first words of what they say after `is forbidden: `.
+const PLUGINS: [(&str, &str); 38] = [
     ("exceeded quota: ", "ResourceQuota"),
     ("failed quota: ", "ResourceQuota"),
     ("status unknown for quota: ", "ResourceQuota"),
-    ("insufficient quota to consume: ", "ResourceQuota"),
+    ("insufficient quota to ", "ResourceQuota"),
+    ("quota usage is negative for resource(s): ", "ResourceQuota"),
+    ("unable to get previous usage ", "ResourceQuota"),
     ("violates PodSecurity \"", "PodSecurity"),
     ("error looking up service account ", "ServiceAccount"),
+    ("Error looking up service account ", "ServiceAccount"),
+    ("service account ", "ServiceAccount"),
+    ("no API token found for service account ", "ServiceAccount"),
     ("no PriorityClass with name ", "Priority"),
+    ("the integer value of priority ", "Priority"),
+    ("the string value of PreemptionPolicy ", "Priority"),
     (
         "cannot set blockOwnerDeletion ",
         "OwnerReferencesPermissionEnforcement",
@@ -146,9 +183,70 @@ const PLUGINS: [(&str, &str); 13] = [
         "OwnerReferencesPermissionEnforcement",
     ),
     ("pod rejected: RuntimeClass ", "RuntimeClass"),
-    ("pod node label selector conflicts ", "PodNodeSelector"),
+    ("pod rejected: Pod", "RuntimeClass"),
+    (
+        "conflict: runtimeClass.scheduling.nodeSelector[",
+        "RuntimeClass",
+    ),
+    ("pod node label selector ", "PodNodeSelector"),
     ("pod does not have \"", "NodeRestriction"),
     ("node \"", "NodeRestriction"),
+    ("unexpected pod subresource \"", "NodeRestriction"),
+    ("could not determine node from user ", "NodeRestriction"),
+    (
+        "image policy webhook backend denied one or more images: ",
+        "ImagePolicyWebhook",
+    ),
+    (
+        "image policy webook backend denied one or more images: ",
+        "ImagePolicyWebhook",
+    ),
+    (
+        "one or more images rejected by webhook backend",
+        "ImagePolicyWebhook",
+    ),
+    ("Not allowed by PodSecurity", "PodSecurity"),
+    (
+        "admission control is denying all modifications",
+        "AlwaysDeny",
+    ),
+    ("cannot exec into or attach to a ", "DenyEscalatingExec"),
+    (
+        "affinity.PodAntiAffinity.RequiredDuringScheduling",
+        "LimitPodHardAntiAffinityTopology",
+    ),
+    ("PodSecurityPolicy: ", "PodSecurityPolicy"),
+    (
+        "unable to validate against any pod security policy",
+        "PodSecurityPolicy",
+    ),
+    (
+        "no providers available to validate pod request",
+        "PodSecurityPolicy",
+    ),
+    (
+        "unable to validate against any security context constraint",
+        "SecurityContextConstraint",
+    ),
+    ("SecurityContext.", "SecurityContextDeny"),
+    ("pod.Spec.SecurityContext.", "SecurityContextDeny"),
+    ("Pod.Spec.SecurityContext.", "SecurityContextDeny"),
+];
+/// The same of refusals that carry neither a name nor a code: the API server makes them a
+/// 500.
+const BARE: [(&str, &str); 3] = [
+    (
+        "insufficient quota to match these scopes: ",
+        "ResourceQuota",
+    ),
+    (
+        "pod tolerations (possibly merged with namespace default tolerations) conflict ",
+        "PodTolerationRestriction",
+    ),
+    (
+        "namespace tolerations and pod tolerations conflict",
+        "PodTolerationRestriction",
+    ),
 ];
 
 /// Who speaks in the text of a status.
@@ -162,14 +260,21 @@ pub fn refusal(status: &Status) -> Refusal<'_> {
         let said = &text[found.get_match().end()..];
         return match group(&found, 2) {
             "does not support dry run" => Refusal::NoDryRun { hook },
-            "attempted to modify the object" => Refusal::CallFailed { hook, why: text },
             _ => Refusal::Webhook { hook, said },
         };
     }
     if let Some(found) = CALL.captures(text) {
-        return Refusal::CallFailed {
-            hook: group(&found, 1),
-            why: &text[found.get_match().end()..],
+        let called = found.get(1).or_else(|| found.get(2));
+        return match called {
+            Some(hook) => Refusal::CallFailed {
+                hook: hook.as_str(),
+                why: &text[found.get_match().end()..],
+            },
+            // It was called, and answered with a patch for what has no object.
+            None => Refusal::CallFailed {
+                hook: group(&found, 3),
+                why: text,
+            },
         };
     }
     if let Some(map) = map(text) {
@@ -182,7 +287,10 @@ pub fn refusal(status: &Status) -> Refusal<'_> {
     };
     match words {
         Some(words) => forbidden(words),
-        None => Refusal::Other { said: text },
+        None => match BARE.iter().find(|(words, _)| text.starts_with(words)) {
+            Some((_, plugin)) => Refusal::Plugin { plugin, said: text },
+            None => Refusal::Other { said: text },
+        },
     }
 }
 
@@ -200,7 +308,7 @@ fn forbidden(said: &str) -> Refusal<'_> {
     if let Some((_, plugin)) = PLUGINS.iter().find(|(words, _)| said.starts_with(words)) {
         return Refusal::Plugin { plugin, said };
     }
-    if LIMITS.is_match(said) {
+    if LIMITS.is_match(said) || said.ends_with(" an error enforcing limit ranges") {
         return Refusal::Plugin {
             plugin: "LimitRanger",
             said,
