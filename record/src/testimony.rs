@@ -104,6 +104,28 @@ pub enum KeysError {
     Content(String),
 }
 
+impl KeysError {
+    /// Name of the file.
+    pub fn id(&self) -> &str {
+        match self {
+            KeysError::Id(id) | KeysError::Content(id) => id,
+        }
+    }
+}
+
+/// The key in one file.
+fn key(id: &str, content: &[u8]) -> Result<hmac::Key, KeysError> {
+    let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if id.is_empty() || id.len() > 16 || !id.bytes().all(allowed) {
+        return Err(KeysError::Id(id.to_owned()));
+    }
+    let secret = HEXLOWER_PERMISSIVE.decode(content.trim_ascii_end()).ok();
+    secret
+        .filter(|secret| secret.len() == 32)
+        .map(|secret| hmac::Key::new(hmac::HMAC_SHA256, &secret))
+        .ok_or_else(|| KeysError::Content(id.to_owned()))
+}
+
 impl Keys {
     /// Keys from (file name, file content). Names that begin with a dot are skipped:
     /// kubelet keeps its own entries beside the files. No key at all is no error; then
@@ -116,27 +138,28 @@ impl Keys {
         N: Into<String>,
         C: AsRef<[u8]>,
     {
-        let mut by_id = BTreeMap::new();
+        let (keys, wrong) = Keys::read(entries);
+        wrong.into_iter().next().map_or(Ok(keys), Err)
+    }
+
+    /// The same; what is out of bounds gives no key and is named.
+    pub fn read<N, C>(entries: impl IntoIterator<Item = (N, C)>) -> (Keys, Vec<KeysError>)
+    where
+        N: Into<String>,
+        C: AsRef<[u8]>,
+    {
+        let (mut by_id, mut wrong) = (BTreeMap::new(), Vec::new());
         for (id, content) in entries {
             let id = id.into();
             if id.starts_with('.') {
                 continue;
             }
-            let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-            if id.is_empty() || id.len() > 16 || !id.bytes().all(allowed) {
-                return Err(KeysError::Id(id));
+            match key(&id, content.as_ref()) {
+                Ok(key) => drop(by_id.insert(id, key)),
+                Err(error) => wrong.push(error),
             }
-            let digits = content.as_ref().trim_ascii_end();
-            let secret = HEXLOWER_PERMISSIVE
-                .decode(digits)
-                .ok()
-                .filter(|key| key.len() == 32);
-            let Some(secret) = secret else {
-                return Err(KeysError::Content(id));
-            };
-            by_id.insert(id, hmac::Key::new(hmac::HMAC_SHA256, &secret));
         }
-        Ok(Keys { by_id })
+        (Keys { by_id }, wrong)
     }
 
     /// True if nothing can be signed or verified.

@@ -10,11 +10,20 @@ use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Every part by name, with the reason why it is not ready.
+/// Every part by name, with what is to be said of it.
 #[derive(Clone, Default)]
 pub struct Health {
     // A std mutex: held for a map operation, never across an await.
-    parts: Arc<Mutex<BTreeMap<String, Option<String>>>>,
+    parts: Arc<Mutex<BTreeMap<String, Readiness>>>,
+}
+
+/// Of one part.
+#[derive(Clone)]
+enum Readiness {
+    Ready,
+    /// It works, and this is what an operator should know.
+    ReadyBut(String),
+    NotReady(String),
 }
 
 /// The handle of one part; parts are registered before anything is served.
@@ -36,12 +45,12 @@ impl Health {
         part
     }
 
-    fn set(&self, name: &str, why_not: Option<String>) {
+    fn set(&self, name: &str, state: Readiness) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.insert(name.to_owned(), why_not);
+        parts.insert(name.to_owned(), state);
     }
 
-    fn snapshot(&self) -> BTreeMap<String, Option<String>> {
+    fn snapshot(&self) -> BTreeMap<String, Readiness> {
         self.parts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -52,12 +61,18 @@ impl Health {
 impl Part {
     /// It works.
     pub fn ready(&self) {
-        self.health.set(&self.name, None);
+        self.health.set(&self.name, Readiness::Ready);
+    }
+
+    /// It works, and there is something that an operator should know.
+    pub fn ready_but(&self, what: impl Into<String>) {
+        self.health
+            .set(&self.name, Readiness::ReadyBut(what.into()));
     }
 
     /// It does not, for a reason that an operator understands.
     pub fn not_ready(&self, why: impl Into<String>) {
-        self.health.set(&self.name, Some(why.into()));
+        self.health.set(&self.name, Readiness::NotReady(why.into()));
     }
 }
 
@@ -84,11 +99,15 @@ pub fn router(health: Health, registry: Registry, mode: &'static str) -> Router 
 
 async fn readyz(State(admin): State<Admin>) -> Response {
     let parts = admin.health.snapshot();
-    let ready = parts.values().all(Option::is_none);
-    let parts: BTreeMap<_, _> = parts
-        .into_iter()
-        .map(|(name, why)| (name, why.unwrap_or_else(|| "ok".into())))
-        .collect();
+    let not_ready = |state: &Readiness| matches!(state, Readiness::NotReady(_));
+    let ready = !parts.values().any(not_ready);
+    let said = |state| match state {
+        Readiness::Ready => "ok".into(),
+        Readiness::ReadyBut(what) => format!("ok; {what}"),
+        Readiness::NotReady(why) => why,
+    };
+    let parts = parts.into_iter().map(|(name, state)| (name, said(state)));
+    let parts: BTreeMap<_, _> = parts.collect();
     let status = if ready {
         StatusCode::OK
     } else {

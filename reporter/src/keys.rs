@@ -1,21 +1,19 @@
 //! Key files: the ledger's signing key, and the MAC keys of the witnesses.
 
 use crate::health::Part;
+use crate::metrics::Metrics;
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use docket_record::testimony::Keys;
+use docket_host::KeyDirectory;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often the directory is read again.
 const RELOAD: Duration = Duration::from_secs(5);
-/// No key file is longer.
-const LONGEST: u64 = 4096;
 
 /// The Ed25519 seed in `path`: 64 hexadecimal digits. Made for a new store only, since a
 /// store goes on with the key it began with.
@@ -74,57 +72,34 @@ pub fn random_seed() -> Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// The MAC keys in a directory.
+/// Keep up with the directory of MAC keys, for ever.
 ///
 /// # Errors
-/// If it can't be read, or a file in it is no key.
-pub fn mac_keys(dir: &Path) -> Result<Keys> {
-    Ok(Keys::from_entries(entries(dir)?)?)
-}
-
-fn entries(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut entries = Vec::new();
-    let listed = std::fs::read_dir(dir)
-        .with_context(|| format!("cannot read the MAC keys in {}", dir.display()))?;
-    for entry in listed {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        // Through symbolic links: kubelet mounts keys so.
-        let metadata = std::fs::metadata(entry.path())?;
-        if metadata.is_file() && metadata.len() <= LONGEST {
-            entries.push((name, std::fs::read(entry.path())?));
-        }
-    }
-    entries.sort();
-    Ok(entries)
-}
-
-/// Keep up with the directory, for ever.
-///
-/// # Errors
-/// Never by itself: the old keys are kept while the new ones can't be used.
-pub async fn reload(dir: PathBuf, keys: Arc<ArcSwap<Keys>>, part: Part) -> Result<()> {
-    let mut known = Vec::new();
+/// If a look at it panics.
+pub async fn reload(keys: Arc<KeyDirectory>, part: Part, metrics: Metrics) -> Result<()> {
     loop {
-        match entries(&dir).and_then(|fresh| Ok((Keys::from_entries(fresh.clone())?, fresh))) {
-            Ok((read, fresh)) => {
-                if read.is_empty() {
-                    part.not_ready("there is no MAC key: no testimony can be verified");
-                } else {
-                    part.ready();
-                }
-                if fresh != known {
-                    keys.store(Arc::new(read));
-                    known = fresh;
-                }
-            }
-            Err(error) => tracing::warn!("the old MAC keys are kept: {error:#}"),
+        let directory = Arc::clone(&keys);
+        tokio::task::spawn_blocking(move || directory.look()).await?;
+        let faults = keys.faults();
+        metrics.sources.key_faults(faults.len() as u64);
+        if keys.keys().load().is_empty() {
+            part.not_ready(said(
+                "there is no MAC key: no testimony can be verified",
+                &faults,
+            ));
+        } else if faults.is_empty() {
+            part.ready();
+        } else {
+            // The others verify; but someone put a key there that is none.
+            part.ready_but(said("the other keys are used", &faults));
         }
         tokio::time::sleep(RELOAD).await;
     }
+}
+
+fn said(state: &str, faults: &[String]) -> String {
+    let all = std::iter::once(state).chain(faults.iter().map(String::as_str));
+    all.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -144,16 +119,5 @@ mod tests {
         std::fs::remove_file(&key).unwrap();
         assert!(signing_seed(&key, &store).is_err());
         assert!(!key.exists());
-    }
-
-    #[test]
-    fn keys_are_read_through_symbolic_links() {
-        let dir = tempfile::tempdir().unwrap();
-        let real = dir.path().join("..2026");
-        std::fs::create_dir(&real).unwrap();
-        std::fs::write(real.join("k1"), format!("{}\n", "ab".repeat(32))).unwrap();
-        std::os::unix::fs::symlink("..2026", dir.path().join("..data")).unwrap();
-        std::os::unix::fs::symlink("..data/k1", dir.path().join("k1")).unwrap();
-        assert_eq!(mac_keys(dir.path()).unwrap().newest(), Some("k1"));
     }
 }

@@ -14,6 +14,7 @@ pub mod args;
 pub mod doors;
 #[cfg(test)]
 #[path = "../tests/events/mod.rs"]
+#[allow(dead_code, reason = "each ring uses a part of it")]
 mod events;
 pub mod gaps;
 mod health;

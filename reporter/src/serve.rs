@@ -1,10 +1,11 @@
 //! A listener: bound, then served, then drained.
 
 use crate::metrics::Metrics;
-use crate::tls::{Server, common_name};
+use crate::tls::Server;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
+use docket_host::common_name;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -162,7 +163,14 @@ async fn handshake(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    let peer = Peer(name.and_then(common_name));
+    // Whoever has no name, or several, is nobody: the doors refuse it.
+    let peer = Peer(name.and_then(|name| match common_name(name) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            tracing::warn!("a client certificate names nobody: {error}");
+            None
+        }
+    }));
     Ok((stream, peer))
 }
 

@@ -9,7 +9,6 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// How often files are read again. Content decides: a directory of symbolic links that is
 /// swapped as a whole (kubelet) gives no other sign.
@@ -134,12 +133,4 @@ impl ClientFiles {
             None => Ok(builder.with_no_client_auth()),
         }
     }
-}
-
-/// The common name of a certificate's subject.
-#[must_use]
-pub fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let name = certificate.subject().iter_common_name().next()?;
-    name.as_str().ok().map(str::to_owned)
 }

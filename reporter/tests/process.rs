@@ -46,12 +46,63 @@ async fn only_a_named_source_may_deliver() {
     assert_eq!(reporter.metric(refused).await, 1);
     assert!(reporter.denied().is_empty(), "nothing of it is on record");
 
+    // Which of two names counts is read differently by different readers.
+    for names in [("api", "someone"), ("someone", "api")] {
+        let both = reporter.authority.sign_both(names.0, names.1);
+        let both = reporter.client(Some(&both));
+        let answer = reporter.post(&both, batch.clone()).await.unwrap();
+        assert_eq!(answer.status, 403, "{names:?}");
+    }
+    assert!(reporter.denied().is_empty(), "nothing of it is on record");
+
     let api = reporter.api_server();
     assert!(reporter.post(&api, batch).await.unwrap().ok());
     assert_eq!(reporter.denied().len(), 1);
     let row = &reporter.rows(Class::Denial)[0];
     let public: serde_json::Value = serde_json::from_slice(&row.public).unwrap();
     assert_eq!(public["source"], "kube-apiserver");
+    reporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_key_file_is_named_and_a_new_key_beside_it_is_believed_at_once() {
+    let mut reporter = Reporter::new(&[]);
+    let write = |name: &str, text: &str| {
+        std::fs::write(reporter.dir.path().join("mac-keys").join(name), text).unwrap();
+    };
+    write("K0.old", events::KEY);
+    let write_later = reporter.dir.path().join("mac-keys");
+    reporter.start().await;
+    let client = reporter.api_server();
+    let mut day = Day::new(Timestamp::now());
+    let first = events::list(&[day.denied()]);
+    assert!(reporter.post(&client, first).await.unwrap().ok());
+    // The webhook looks at the directory when it likes, and signs with what it finds.
+    let new = "cd".repeat(32);
+    std::fs::write(write_later.join("k2"), &new).unwrap();
+    std::fs::write(write_later.join("k3"), "half of a k").unwrap();
+    day.sign_with(&[("k1", events::KEY), ("k2", &new)]);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let second = events::list(&[day.denied()]);
+    assert!(reporter.post(&client, second).await.unwrap().ok());
+
+    let rows = reporter.rows(Class::Denial);
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        let public: serde_json::Value = serde_json::from_slice(&row.public).unwrap();
+        assert_eq!(public["testimony"], "verified");
+    }
+    let (_, ready) = reporter.admin("/readyz").await.unwrap();
+    assert!(ready.contains("K0.old") && !ready.contains(&new), "{ready}");
+    let refused = "docket_reporter_key_files_refused";
+    for _ in 0..200 {
+        if reporter.metric(refused).await == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(reporter.metric(refused).await, 2);
+    assert!(reporter.log().contains("k3"), "{}", reporter.log());
     reporter.stop().await;
 }
 

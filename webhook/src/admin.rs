@@ -32,10 +32,16 @@ pub fn router(witness: Arc<Witness>, doors: Vec<(Part, Arc<Connections>)>) -> Ro
 }
 
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.witness.not_ready() {
+    let (status, mut said) = match admin.witness.not_ready() {
         None => (StatusCode::OK, "ready\n".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    };
+    // The others serve, so it is ready; but someone put a key there that is none.
+    for fault in admin.witness.key_faults() {
+        said.push_str(&fault);
+        said.push('\n');
     }
+    (status, said)
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {

@@ -264,7 +264,9 @@ mod tests {
             instance: "pod-1".to_owned(),
             started: 1,
         };
-        let keys = docket_record::testimony::Keys::from_entries([("k1", "5a".repeat(32))]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("k1"), "5a".repeat(32)).unwrap();
+        let keys = docket_host::KeyDirectory::open(dir.path().to_owned()).unwrap();
         let time = std::time::Duration::from_secs(1);
         Witness::new(process, config, keys, 1 << 20, 1 << 20, time)
     }

@@ -10,7 +10,7 @@
 //!                      allowed       └─▶ collections   last object of a deletecollection
 //! ```
 //!
-//! `tls` and `keys` follow their files, `handout` and `admin` are two other listeners, `api`
+//! `tls` follows its files and `docket_host` the directory of keys; `handout` and `admin` are two other listeners, `api`
 //! is the door of those who read with kubectl, on threads of its own; `run` starts and
 //! drains all of it.
 
@@ -25,7 +25,6 @@ mod connections;
 mod exhibits;
 mod files;
 mod handout;
-mod keys;
 mod labels;
 mod metrics;
 mod reload;

@@ -80,6 +80,7 @@ pub struct Metrics {
     pub reload: Reload,
     last_number: Gauge,
     keys: Gauge,
+    key_faults: Gauge,
     exhibits: Gauge,
     exhibit_bytes: Gauge,
     exhibits_evicted: Counter,
@@ -161,6 +162,11 @@ impl Metrics {
             "has_key",
             "1: there is a MAC key to swear with; 0: none",
         );
+        let key_faults = gauge(
+            &mut registry,
+            "key_files_refused",
+            "Files in the directory of MAC keys that give no key; the others are used",
+        );
         let exhibits = gauge(&mut registry, "exhibits", "Objects held");
         let exhibit_bytes = gauge(&mut registry, "exhibit_bytes", "Memory that they cost");
         let exhibits_evicted = Counter::default();
@@ -220,6 +226,7 @@ impl Metrics {
             reload,
             last_number,
             keys,
+            key_faults,
             exhibits,
             exhibit_bytes,
             exhibits_evicted,
@@ -248,6 +255,11 @@ impl Metrics {
         if let Some(counter) = self.unreadable.get(cause as usize) {
             counter.inc();
         }
+    }
+
+    /// What is wrong with the directory of keys.
+    pub fn key_faults(&self, count: u64) {
+        self.key_faults.set(clamp(count));
     }
 
     /// How long an answer took.

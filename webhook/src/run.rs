@@ -2,7 +2,6 @@
 
 use crate::api::{Api, Asked, OpenApi, ReporterFiles, Seats, Setting};
 use crate::args::{AdmissionArgs, ApiArgs, Args, ExhibitArgs};
-use crate::keys::KeyDirectory;
 use crate::labels::Part;
 use crate::reload::{Look, follow};
 use crate::serve::{Door, Limits, Open};
@@ -10,9 +9,10 @@ use crate::tls::{ClientFiles, Files, ServerFiles, Tls};
 use crate::witness::Witness;
 use crate::{admin, answer, files, handout};
 use anyhow::Context as _;
+use docket_host::KeyDirectory;
 use docket_record::examine::Config;
 use docket_record::redact::Rules;
-use docket_record::testimony::{Keys, Process};
+use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Bound {
                 started: Timestamp::now().as_millisecond(),
             },
             config,
-            Keys::default(),
+            KeyDirectory::new(oath.mac_keys),
             // Without a door for the reporter nobody could ever ask for one.
             if exhibits.exhibits_listen.is_some() {
                 exhibits.exhibit_bytes
@@ -94,10 +94,9 @@ impl Bound {
         ));
         let reload = witness.metrics.reload.clone();
 
-        let keys = Arc::new(KeyDirectory::new(oath.mac_keys, reload.clone()));
-        keys.look(&witness);
+        witness.look_at_keys();
         let keyed = Arc::clone(&witness);
-        let mut looks: Vec<Look> = vec![Arc::new(move || keys.look(&keyed))];
+        let mut looks: Vec<Look> = vec![Arc::new(move || keyed.look_at_keys())];
 
         let (drain_delay, few) = (admission.drain_delay, few(&admission));
         let share = files::afford(admission.max_connections, api_files(&api));

@@ -3,8 +3,10 @@
 use crate::body::Budget;
 use crate::collections::Collections;
 use crate::exhibits::Exhibits;
+use crate::labels::{Part, ReloadResult};
 use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
+use docket_host::KeyDirectory;
 use docket_record::examine::Config;
 use docket_record::testimony::{Keys, Process};
 use std::hash::{BuildHasher, RandomState};
@@ -19,7 +21,8 @@ pub struct Witness {
     /// What the cluster calls things.
     pub config: Config,
     /// The keys, as they stand now.
-    pub keys: ArcSwap<Keys>,
+    pub keys: Arc<ArcSwap<Keys>>,
+    key_directory: KeyDirectory,
     /// Reviewed objects.
     pub exhibits: Exhibits,
     /// Last objects of nameless deletes.
@@ -41,7 +44,7 @@ impl Witness {
     pub fn new(
         process: Process,
         config: Config,
-        keys: Keys,
+        key_directory: KeyDirectory,
         exhibit_bytes: usize,
         body_bytes: usize,
         body_timeout: Duration,
@@ -50,7 +53,8 @@ impl Witness {
             metrics: Metrics::new(&process.instance, process.started),
             process,
             config,
-            keys: ArcSwap::from_pointee(keys),
+            keys: key_directory.keys(),
+            key_directory,
             exhibits: Exhibits::new(exhibit_bytes),
             collections: Collections::default(),
             sworn: Sworn::default(),
@@ -74,6 +78,24 @@ impl Witness {
     /// From now on not ready, although still answering.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Follows the directory of keys.
+    pub fn look_at_keys(&self) {
+        let look = self.key_directory.look();
+        let reload = &self.metrics.reload;
+        for _ in 0..look.new_faults {
+            reload.count(Part::Keys, ReloadResult::Refused);
+        }
+        if look.changed {
+            reload.count(Part::Keys, ReloadResult::Taken);
+        }
+        self.metrics.key_faults(look.faults);
+    }
+
+    /// What is wrong with the keys although there may be some to swear with.
+    pub fn key_faults(&self) -> Vec<String> {
+        self.key_directory.faults()
     }
 
     /// Why it is not ready, if it is not.

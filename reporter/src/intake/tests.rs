@@ -63,7 +63,7 @@ impl Bench {
         };
         let court = Court {
             config,
-            keys: Arc::new(arc_swap::ArcSwap::from_pointee(events::keys())),
+            keys: events::key_directory(),
             laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(None),
             witnesses: None,

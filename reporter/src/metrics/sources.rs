@@ -1,12 +1,13 @@
 //! What comes in: audit events, testimonies, and what witnesses say.
 
-use super::labels::{Counters, Gauges, Labels, whole};
+use super::labels::{Counters, Gauges, Labels, gauge, whole};
 use crate::intake::{Told, verdict_name};
 use docket_record::denial::Verdict;
 use docket_record::examine::{Counted, Refused};
 use docket_record::exhibit::Missing;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// How a delivery is answered: each source counts all of them from its start on.
@@ -34,6 +35,7 @@ pub(crate) struct Sources {
     pub(super) exhibits: Counters,
     imported: Counters,
     file_behind: Gauges,
+    key_faults: Gauge,
 }
 
 impl Sources {
@@ -130,6 +132,11 @@ impl Sources {
                 "source",
                 [],
             ),
+            key_faults: gauge(
+                all,
+                "key_files_refused",
+                "Files in the directory of MAC keys that give no key; the others are used",
+            ),
         }
     }
 
@@ -169,6 +176,11 @@ impl Sources {
     /// So many imported events.
     pub(crate) fn imported(&self, outcome: &'static str, count: u64) {
         self.imported.add(outcome, count);
+    }
+
+    /// Files that give no MAC key.
+    pub(crate) fn key_faults(&self, count: u64) {
+        self.key_faults.set(whole(count));
     }
 
     /// How far a file source is behind.

@@ -12,7 +12,7 @@ use crate::sources::quarantine::Quarantine;
 use crate::tls::ClientFiles;
 use crate::witness::Witnesses;
 use anyhow::Result;
-use arc_swap::ArcSwap;
+use docket_host::KeyDirectory;
 use docket_record::examine::Config;
 use std::sync::Arc;
 
@@ -24,11 +24,9 @@ pub(super) fn court(
     keys_part: Part,
     tasks: &mut Tasks,
 ) -> Result<Arc<Court>> {
-    let mac_keys = Arc::new(ArcSwap::from_pointee(keys::mac_keys(&place.mac_keys)?));
-    tasks.spawn(
-        "reading MAC keys",
-        keys::reload(place.mac_keys.clone(), Arc::clone(&mac_keys), keys_part),
-    );
+    let mac_keys = Arc::new(KeyDirectory::open(place.mac_keys.clone())?);
+    let reload = keys::reload(Arc::clone(&mac_keys), keys_part, metrics.clone());
+    tasks.spawn("reading MAC keys", reload);
     Ok(Arc::new(Court {
         config: config(arguments, &place.cluster),
         keys: mac_keys,

@@ -10,7 +10,7 @@ use crate::intake::Arrival;
 use crate::sources::quarantine::Put;
 use data_encoding::HEXLOWER;
 use docket_record::audit::{AuditEvent, ParseError};
-use docket_record::examine::{Bench, Config, Outcome, examine};
+use docket_record::examine::{Config, Outcome};
 use docket_record::import::{Format, ImportError, Read, read};
 use docket_record::verdict::governed;
 use jiff::Timestamp;
@@ -129,14 +129,8 @@ impl Chunk<'_> {
             self.arrival.not_governed += 1;
             return Ok(());
         }
-        let (keys, policies) = (self.court.keys.load(), self.court.in_force(event));
-        let bench = Bench {
-            config,
-            keys: &keys,
-            policies: &policies,
-            source: SOURCE,
-        };
-        let finding = examine(event, &bench).map_err(|error| error.to_string())?;
+        let examined = self.court.examined(SOURCE, event);
+        let finding = examined.map_err(|error| error.to_string())?;
         self.arrival.findings.push(finding);
         Ok(())
     }

@@ -18,11 +18,10 @@ use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::{Metrics, Step};
 use crate::witness::Witnesses;
-use arc_swap::ArcSwap;
+use docket_host::KeyDirectory;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
-use docket_record::examine::{Bench, Config, Outcome, examine};
+use docket_record::examine::{Bench, Config, ExamineError, Finding, Outcome, Refused, examine};
 use docket_record::policies::PolicyList;
-use docket_record::testimony::Keys;
 use docket_record::verdict::governed;
 use jiff::Timestamp;
 use quarantine::{Put, Quarantine};
@@ -37,7 +36,7 @@ pub struct Court {
     /// Names.
     pub config: Config,
     /// MAC keys, as they are now.
-    pub keys: Arc<ArcSwap<Keys>>,
+    pub keys: Arc<KeyDirectory>,
     /// What was in force when.
     pub laws: Arc<Laws>,
     /// Where unreadable bytes go.
@@ -111,18 +110,31 @@ impl Court {
                 return self.unreadable(source, bytes, &error.to_string(), now, arrival);
             }
         };
-        let keys = self.keys.load();
-        let policies = self.in_force(&event);
-        let bench = Bench {
-            config: &self.config,
-            keys: &keys,
-            policies: &policies,
-            source,
-        };
-        match examine(&event, &bench) {
+        match self.examined(source, &event) {
             Ok(finding) => arrival.findings.push(finding),
             Err(error) => self.unreadable(source, bytes, &error.to_string(), now, arrival),
         }
+    }
+
+    /// By the law of its time and the keys of now. The witness may sign with a key that
+    /// came to the directory a moment ago.
+    fn examined(&self, source: &str, event: &AuditEvent) -> Result<Finding, ExamineError> {
+        let policies = self.in_force(event);
+        let examined = || {
+            let keys = self.keys.keys();
+            let bench = Bench {
+                config: &self.config,
+                keys: &keys.load(),
+                policies: &policies,
+                source,
+            };
+            examine(event, &bench)
+        };
+        let finding = examined()?;
+        if finding.refused.contains(&Refused::UnknownKey) && self.keys.look_soon() {
+            return examined();
+        }
+        Ok(finding)
     }
 
     /// The law of the event's time. One without a readable time is put aside, whatever

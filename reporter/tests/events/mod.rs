@@ -26,6 +26,14 @@ pub fn keys() -> Keys {
     Keys::from_entries([("k1", KEY)]).unwrap()
 }
 
+/// A directory with that key, as the reporter holds it.
+pub fn key_directory() -> std::sync::Arc<docket_host::KeyDirectory> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("k1"), KEY).unwrap();
+    let keys = docket_host::KeyDirectory::open(dir.path().to_owned()).unwrap();
+    std::sync::Arc::new(keys)
+}
+
 fn sha256(text: &str) -> [u8; 32] {
     digest(&SHA256, text.as_bytes())
         .as_ref()
@@ -46,6 +54,11 @@ impl Day {
             exhibit: 0,
             serial: 0,
         }
+    }
+
+    /// From now on the witness signs with the last of these keys.
+    pub fn sign_with(&mut self, keys: &[(&str, &str)]) {
+        self.keys = Keys::from_entries(keys.iter().copied()).unwrap();
     }
 
     /// A denied create: both hooks were called.

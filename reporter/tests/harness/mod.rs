@@ -37,8 +37,21 @@ impl Authority {
     }
 
     pub fn sign(&self, name: &str) -> Identity {
+        self.sign_as(&[(DnType::CommonName, name)])
+    }
+
+    /// A certificate with two common names.
+    pub fn sign_both(&self, first: &str, second: &str) -> Identity {
+        // rcgen keeps one name of a kind; by its number it is another kind.
+        let again = DnType::CustomDnType(vec![2, 5, 4, 3]);
+        self.sign_as(&[(DnType::CommonName, first), (again, second)])
+    }
+
+    fn sign_as(&self, names: &[(DnType, &str)]) -> Identity {
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
+        for (kind, name) in names {
+            params.distinguished_name.push(kind.clone(), *name);
+        }
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.0).unwrap();
         Identity {

@@ -1,6 +1,7 @@
 //! A listener's certificate, and who may call.
 
 use super::{Files, TlsError, chain, key, roots};
+use docket_host::common_name;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -91,7 +92,7 @@ impl ClientCertVerifier for Named {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self.signed.verify_client_cert(leaf, intermediates, now)?;
         match common_name(leaf) {
-            Some(name) if self.names.contains(&name) => Ok(verified),
+            Ok(name) if self.names.contains(&name) => Ok(verified),
             name => {
                 tracing::debug!(?name, "a certificate of the right CA has another name");
                 Err(CertificateError::ApplicationVerificationFailure.into())
@@ -120,13 +121,4 @@ impl ClientCertVerifier for Named {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.signed.supported_verify_schemes()
     }
-}
-
-/// The one common name of a certificate; of several, none: which of them counts is read
-/// differently by different readers.
-fn common_name(leaf: &CertificateDer<'_>) -> Option<String> {
-    let (_, leaf) = x509_parser::parse_x509_certificate(leaf).ok()?;
-    let mut names = leaf.subject().iter_common_name();
-    let name = names.next()?.as_str().ok()?.to_owned();
-    names.next().is_none().then_some(name)
 }

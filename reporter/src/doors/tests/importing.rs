@@ -63,7 +63,7 @@ impl World {
                 org_namespace_prefix: "krate-org-".into(),
                 clock_tolerance: SignedDuration::from_secs(2),
             },
-            keys: Arc::new(arc_swap::ArcSwap::from_pointee(events::keys())),
+            keys: events::key_directory(),
             laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(Some(directory.path().join("quarantine"))),
             witnesses: None,

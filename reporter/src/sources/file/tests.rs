@@ -6,7 +6,6 @@ use crate::health::Health;
 use crate::sources::LONGEST;
 use crate::sources::quarantine::Quarantine;
 use crate::writer::Started;
-use arc_swap::ArcSwap;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page, Reader};
 use docket_ledger::store::{Options, Store};
@@ -57,7 +56,7 @@ impl Bench {
                 org_namespace_prefix: "krate-org-".into(),
                 clock_tolerance: SignedDuration::from_secs(2),
             },
-            keys: Arc::new(ArcSwap::from_pointee(events::keys())),
+            keys: events::key_directory(),
             laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(None),
             witnesses: None,
