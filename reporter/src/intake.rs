@@ -380,12 +380,17 @@ impl Intake {
         self.deniers.placed(&appended.positions);
         let is_new = |place: usize| appended.positions.get(place).is_some_and(Result::is_ok);
         told.denials.retain(|(place, _)| is_new(*place));
-        let new = |places: &[Result<u64, u64>]| places.iter().flatten().count() as u64;
-        told.appended = new(&appended.positions);
-        told.records = records
-            .iter()
-            .map(|range| new(&appended.positions[range.clone()]))
-            .collect();
+        told.appended = appended.positions.iter().flatten().count() as u64;
+        // Amendments stand between them: of other records, and of laws.
+        let is_record = |place: usize| {
+            let class = batch.entries.get(place).map(|entry| entry.class);
+            matches!(class, Some(Class::Denial | Class::Pass))
+        };
+        let new = |range: &Range<usize>| {
+            let places = range.clone();
+            places.filter(|at| is_new(*at) && is_record(*at)).count() as u64
+        };
+        told.records = records.iter().map(new).collect();
         told.size = Some(appended.size);
         Ok(told)
     }
@@ -492,7 +497,7 @@ impl Intake {
                 self.lawgivers.record(record, finding.time);
                 self.links.note(record, &finding.sworn, finding.time);
                 if record.public.verdict != Verdict::Excepted
-                    || self.excepted.keep(record, finding.time, batch)
+                    || self.excepted.keep(record, finding.time, now, batch)
                 {
                     let place = batch.entries.len();
                     self.deniers

@@ -8,8 +8,9 @@
 //!
 //! An exception for many objects must not flood the ledger: of the law's word, at most
 //! [`KEPT`] writes of one exception in one namespace and minute are kept; how many more
-//! there were is said in an amendment of the last of them. A crash loses that count, for a
-//! minute at most.
+//! there were is said in an amendment of the last of them. Two sources bring their minutes
+//! at different times, so a minute counts until nothing of it has come for a while. A
+//! crash loses the count of those that are open.
 
 use crate::gaps::{id, json};
 use crate::objects::{Last, Objects};
@@ -19,18 +20,20 @@ use docket_record::audit::User;
 use docket_record::denial::{
     Attribution, Evidence, Excepted, Grade, Personal, Public, Record, TestimonyState, Verdict,
 };
-use docket_record::examine::{Counted, Finding, Outcome};
+use docket_record::examine::{self, Finding, Outcome};
 use docket_record::krate;
 use docket_record::report::Subject;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Passes kept of one exception in one namespace and minute.
 const KEPT: u64 = 10;
-/// Exceptions and namespaces that are counted at one time. Beyond, what is kept is kept
-/// without a count: more than this in one minute is many exceptions, not many writes.
+/// Exceptions, namespaces and minutes that are counted at one time. Of more, the oldest
+/// minute is over.
 const COUNTED: usize = 4096;
+/// A minute is over if nothing of it has come for so long.
+const QUIET: SignedDuration = SignedDuration::from_secs(120);
 /// Sightings remembered in each of two generations, so that each scan does not ask anew.
 const REMEMBERED: usize = 16_384;
 /// A report tells its time to the second.
@@ -53,9 +56,13 @@ pub struct Sighting {
     pub exceptions: Vec<Excepted>,
 }
 
+/// Minute (since 1970), exception, namespace: the oldest minute comes first.
+type Counted = (i64, String, String);
+
 #[derive(Debug)]
 struct Budget {
-    minute: i64,
+    /// When something of it came last.
+    last_came: Timestamp,
     kept: u64,
     more: u64,
     /// Id of the last pass that was kept.
@@ -65,7 +72,7 @@ struct Budget {
 /// The core of it.
 #[derive(Default)]
 pub(super) struct Passes {
-    budgets: HashMap<(String, String), Budget>,
+    budgets: BTreeMap<Counted, Budget>,
     young: HashSet<String>,
     old: HashSet<String>,
 }
@@ -78,32 +85,37 @@ impl Passes {
             && record.public.verdict == Verdict::Excepted
             && !live
         {
-            finding.outcome = Outcome::Counted(Counted::Admitted);
+            finding.outcome = Outcome::Counted(examine::Counted::Admitted);
         }
     }
 
     /// Is there room for this pass in its minute?
-    pub(super) fn keep(&mut self, record: &Record, time: Timestamp, batch: &mut Batch) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        record: &Record,
+        time: Timestamp,
+        now: Timestamp,
+        batch: &mut Batch,
+    ) -> bool {
         let Some(first) = record.public.exceptions.first() else {
             return true;
         };
         let exception = format!("{}/{}", first.namespace, first.name);
-        let key = (exception, record.public.namespace.clone());
         let minute = time.as_second().div_euclid(60);
-        if !self.budgets.contains_key(&key) && self.budgets.len() >= COUNTED {
-            return true;
+        let key = (minute, exception, record.public.namespace.clone());
+        if !self.budgets.contains_key(&key)
+            && self.budgets.len() >= COUNTED
+            && let Some((_, oldest)) = self.budgets.pop_first()
+        {
+            batch.entries.extend(more(&oldest, now));
         }
-        let fresh = || Budget {
-            minute,
+        let budget = self.budgets.entry(key).or_insert_with(|| Budget {
+            last_came: now,
             kept: 0,
             more: 0,
             last: String::new(),
-        };
-        let budget = self.budgets.entry(key).or_insert_with(fresh);
-        if budget.minute != minute {
-            batch.entries.extend(more(budget, time));
-            *budget = fresh();
-        }
+        });
+        budget.last_came = now;
         if budget.kept >= KEPT {
             budget.more += 1;
             return false;
@@ -115,10 +127,8 @@ impl Passes {
 
     /// Minutes that are over are told.
     pub(super) fn tick(&mut self, now: Timestamp, batch: &mut Batch) {
-        // A minute more, for events that are late.
-        let current = now.as_second().div_euclid(60) - 1;
         self.budgets.retain(|_, budget| {
-            let over = budget.minute < current;
+            let over = now.duration_since(budget.last_came) > QUIET;
             if over {
                 batch.entries.extend(more(budget, now));
             }

@@ -136,6 +136,52 @@ fn many_writes_of_a_minute_are_a_few_passes_and_a_count() {
 }
 
 #[test]
+fn minutes_that_come_in_turns_have_one_budget_each() {
+    let (mut bench, _) = bench(true);
+    // One source is a minute behind the other.
+    let mut days = [
+        Bench::day(),
+        Day::new(start() + SignedDuration::from_secs(61)),
+    ];
+    days[1].process.instance = "witness-1".into();
+    for _ in 0..20 {
+        for day in &mut days {
+            bench.deliver(&[day.admitted()]);
+        }
+    }
+    let passes = bench.rows(Class::Pass);
+    assert_eq!(passes.len(), 20, "ten of each");
+    bench.pass(121);
+    let mut more = bench.rows(Class::Amendment);
+    more.retain(|row| row["kind"] == "more");
+    let counts: Vec<&Value> = more.iter().map(|row| &row["count"]).collect();
+    assert_eq!(counts, [&json!(10), &json!(10)]);
+}
+
+#[test]
+fn the_minutes_that_are_counted_have_a_bound() {
+    let mut passes = super::super::excepted::Passes::default();
+    let mut batch = Batch::default();
+    let (bench, mut day) = bench(true);
+    let list = events::list(&[day.admitted()]);
+    let arrival = bench.court.delivery("api", &list, bench.now);
+    let Outcome::Record(record) = &arrival.findings[0].outcome else {
+        panic!("an excepted write");
+    };
+    for minute in 0..5000 {
+        let time = start() + SignedDuration::from_mins(minute);
+        for _ in 0..11 {
+            passes.keep(record, time, start(), &mut batch);
+        }
+    }
+    assert_eq!(
+        batch.entries.len(),
+        5000 - 4096,
+        "the oldest were told when they were over"
+    );
+}
+
+#[test]
 fn a_report_raises_the_evidence_of_the_write_once_however_often_it_scans() {
     let (mut bench, mut day) = bench(true);
     bench.deliver(&[day.admitted()]);

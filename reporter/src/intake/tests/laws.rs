@@ -224,6 +224,16 @@ fn a_change_found_after_an_absence_is_owed_to_a_write_of_that_absence_also_after
     assert_eq!(changed(&bench), told(&[("law-1", "patch")]));
 }
 
+#[test]
+fn an_amendment_is_not_counted_as_a_record_of_an_event() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(5);
+    enact(&mut bench, law("law-1", Change::Changed, 1000, None));
+    let told = bench.deliver(&[write("dana", "patch", 990), Bench::day().denied()]);
+    assert_eq!(changed(&bench).len(), 1);
+    assert_eq!((told.appended, told.records), (2, vec![1]));
+}
+
 fn denied(bench: &Bench) -> Value {
     bench.rows(Class::Denial).remove(0)["attributions"][0].clone()
 }
