@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | `(blocked)` | CEL, has Deny | it denied |
 //! | `(blocked)` | CEL, only Audit or Warn | nothing: another policy of that call has Deny |
+//! | `(blocked)` | CEL, only Audit or Warn, but what was in force then is in doubt | it denied; ambiguous |
 //! | `(blocked)` | legacy, or not known any more | it denied; ambiguous where the law does not agree |
 //! | no `(blocked)` | any | nothing: audit mode, or a mutating policy |
 //!
@@ -278,9 +279,11 @@ pub fn read(event: &Event<'_>, policies: &PolicyList) -> Result<Hearsay, Ignored
         .filter(|known| known.namespace == policy.namespace)
         .peekable();
     if known.peek().is_some() {
-        let (mut enforces, mut same) = (false, false);
+        // A version that is not known may have had Deny.
+        let mut enforces = !policies.synced || policies.doubt.is_some();
+        let mut same = false;
         for version in known {
-            enforces |= version.enforces;
+            enforces |= version.enforces || version.doubt.is_some();
             same |= policy.uid.is_empty() || version.uid.is_empty() || version.uid == policy.uid;
         }
         if !enforces && !legacy && same {

@@ -266,7 +266,9 @@ impl Intake {
                     self.dirty.insert(process);
                 }
             }
-            for hearsay in arrival.hearsay {
+            for mut hearsay in arrival.hearsay {
+                let time = hearsay.time;
+                self.lawgivers.superseded(&mut hearsay.attribution, time);
                 self.deniers.hear(hearsay, now, &mut told);
             }
             for gap in &arrival.gaps {
@@ -277,14 +279,21 @@ impl Intake {
                 .entries
                 .extend(arrival.amendments.iter().map(Amendment::entry));
             for entry in arrival.entries {
-                if entry.class == Class::Law {
-                    self.lawgivers.law(&entry, now, &mut batch.entries);
+                if entry.class == Class::Law
+                    && let Some(law) = self.lawgivers.law(&entry, now, &mut batch.entries)
+                {
+                    self.deniers.law(&law);
                 }
                 batch.entries.push(entry);
             }
             for sighting in arrival.sightings {
-                self.excepted
-                    .sighted(&sighting, &self.objects, store, now, &mut batch)?;
+                let Intake {
+                    excepted,
+                    objects,
+                    lawgivers,
+                    ..
+                } = self;
+                excepted.sighted(sighting, objects, lawgivers, store, now, &mut batch)?;
             }
             batch.state.extend(arrival.state);
         }

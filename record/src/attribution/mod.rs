@@ -197,17 +197,10 @@ pub(crate) fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &
             doubt(attribution, "several policies have this name");
         }
         Some(policy) => {
-            adopt(attribution, policy);
-            cite(attribution, &found);
-            if !law.policies.synced {
-                doubt(attribution, "the policies were not all known yet");
-            } else if let Some(why) = &law.policies.doubt {
-                doubt(attribution, why);
-            } else if let Some(why) = found.iter().find_map(|version| version.doubt) {
-                doubt(attribution, why);
-            } else if found.len() > 1 {
-                doubt(attribution, EITHER);
-            } else if !policy.enforces {
+            if cite_in_force(attribution, &found, law.policies) {
+                return;
+            }
+            if !policy.enforces {
                 doubt(attribution, "the policy, as known, does not refuse");
             } else if !policy.covers(&law.target) {
                 doubt(
@@ -218,10 +211,49 @@ pub(crate) fn hold_against(attribution: &mut Attribution, kinds: &[&str], law: &
                 attribution.grade = Some(Grade::Exact);
             }
         }
-        None if law.policies.synced => doubt(attribution, "no such policy was known at the time"),
-        None => doubt(attribution, "the policies were not all known yet"),
+        None => doubt(attribution, unknown(law.policies)),
     }
 }
+
+/// Names the versions of one policy that may have been in force: its kind, namespace and
+/// law. True, and the attribution is ambiguous, if which of them was is not known, or
+/// there is none.
+pub fn cite_in_force(
+    attribution: &mut Attribution,
+    versions: &[&Policy],
+    list: &PolicyList,
+) -> bool {
+    let Some(first) = versions.first() else {
+        doubt(attribution, unknown(list));
+        return true;
+    };
+    adopt(attribution, first);
+    cite(attribution, versions);
+    let why = if !list.synced {
+        Some(NOT_SYNCED)
+    } else if let Some(why) = &list.doubt {
+        Some(why.as_str())
+    } else if let Some(why) = versions.iter().find_map(|version| version.doubt) {
+        Some(why)
+    } else {
+        (versions.len() > 1).then_some(EITHER)
+    };
+    if let Some(why) = why {
+        doubt(attribution, why);
+    }
+    why.is_some()
+}
+
+/// Why nothing is known of a policy that a list does not have.
+fn unknown(list: &PolicyList) -> &'static str {
+    match list.synced {
+        true => "no such policy was known at the time",
+        false => NOT_SYNCED,
+    }
+}
+
+/// Of the time before the first full lists.
+const NOT_SYNCED: &str = "the policies were not all known yet";
 
 /// Two versions of one policy were observed within ten seconds of the request.
 pub const EITHER: &str =

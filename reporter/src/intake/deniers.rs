@@ -26,7 +26,7 @@ mod open;
 mod rounds;
 mod words;
 
-use super::Told;
+use super::{Told, law};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Positions, Store, StoreError};
 use docket_record::denial::{Attribution, Grade, Personal, Public};
@@ -233,6 +233,17 @@ impl Deniers {
         if self.order.len() > HEARSAY {
             count("crowded_out");
             self.forget_hearsay(told);
+        }
+    }
+
+    /// A change of a policy has come to be known: what was heard of it at about that time
+    /// may be owed to either version.
+    pub(super) fn law(&mut self, law: &law::Seen) {
+        for heard in self.near.values_mut().flat_map(|near| &mut near.heard) {
+            let time = heard.hearsay.time;
+            if law.doubts(&mut heard.hearsay.attribution, time) {
+                self.changed.extend(&heard.fits);
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 //! at different times, so a minute counts until nothing of it has come for a while. A
 //! crash loses the count of those that are open.
 
+use super::law::Lawgivers;
 use crate::gaps::{id, json};
 use crate::objects::{Last, Objects};
 use docket_ledger::entry::{Class, NewEntry};
@@ -139,8 +140,9 @@ impl Passes {
     /// A report says that an exception decided over an object.
     pub(super) fn sighted(
         &mut self,
-        sighting: &Sighting,
+        mut sighting: Sighting,
         objects: &Objects,
+        lawgivers: &mut Lawgivers,
         store: &Store,
         now: Timestamp,
         batch: &mut Batch,
@@ -183,9 +185,12 @@ impl Passes {
                 let raised = raised.map(|exception| sighting.evidence(&pass, exception, now));
                 batch.entries.extend(raised);
             }
-            None => batch
-                .entries
-                .push(sighting.pass(&resource, write.as_deref(), &key)),
+            None => {
+                let id = event.unwrap_or_else(|| key.clone());
+                lawgivers.attribution(&id, &mut sighting.attribution, sighting.time);
+                let pass = sighting.pass(id, &resource, write.as_deref());
+                batch.entries.push(pass);
+            }
         }
         if self.young.len() >= REMEMBERED {
             self.old = std::mem::take(&mut self.young);
@@ -258,7 +263,7 @@ impl Sighting {
     }
 
     /// A pass of which the law said nothing, or that there was no room for.
-    fn pass(&self, resource: &str, write: Option<&Last>, key: &str) -> NewEntry {
+    fn pass(&self, id: String, resource: &str, write: Option<&Last>) -> NewEntry {
         let subject = &self.subject;
         let (group, version) = match subject.api_version.split_once('/') {
             Some((group, version)) => (group, version),
@@ -271,7 +276,6 @@ impl Sighting {
         if self.background == Some(true) {
             notes.push("a background scan says so; of the write itself nothing is said");
         }
-        let id = write.map_or_else(|| key.to_owned(), |write| write.event.to_string());
         let public = Public {
             id: id.clone(),
             time: write.map_or(self.time, |write| write.time).to_string(),

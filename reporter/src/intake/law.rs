@@ -18,7 +18,7 @@ use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Store, StoreError};
 use docket_record::attribution::EITHER;
 use docket_record::audit::User;
-use docket_record::denial::{Grade, Record};
+use docket_record::denial::{Attribution, Grade, Record};
 use docket_record::law::{Change, Entry, Kind, WITHIN};
 use docket_record::write::Write;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,7 @@ const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// A version that was observed not long ago.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Seen {
+pub(super) struct Seen {
     law: String,
     place: [String; 4],
     change: Change,
@@ -99,15 +99,18 @@ impl Lawgivers {
         std::mem::take(&mut self.dirty).then(|| (NEAR.to_owned(), Some(json(&self.near))))
     }
 
-    /// A law entry is about to be written.
-    pub(super) fn law(&mut self, entry: &NewEntry, now: Timestamp, entries: &mut Vec<NewEntry>) {
-        let Ok(law) = serde_json::from_slice::<Entry>(&entry.public) else {
-            return;
-        };
-        let Some(place) = law.place() else { return };
+    /// A law entry is about to be written. Gives it back if it may have come late.
+    pub(super) fn law(
+        &mut self,
+        entry: &NewEntry,
+        now: Timestamp,
+        entries: &mut Vec<NewEntry>,
+    ) -> Option<Seen> {
+        let law = serde_json::from_slice::<Entry>(&entry.public).ok()?;
+        let place = law.place()?;
         // A recorded day has no one who came late.
         if now.duration_since(law.time) > KEPT {
-            return;
+            return None;
         }
         let seen = Seen {
             law: law.id,
@@ -126,9 +129,10 @@ impl Lawgivers {
         let writes = self.near.writes.iter();
         let by = writes.filter(|write| write.made(&seen, earlier));
         entries.extend(by.map(|write| changed_by(&seen, write, earlier, now)));
-        push(&mut self.near.laws, seen);
+        push(&mut self.near.laws, seen.clone());
         self.forget(now);
         self.dirty = true;
+        Some(seen)
     }
 
     /// An admitted write.
@@ -175,38 +179,42 @@ impl Lawgivers {
     pub(super) fn record(&mut self, record: &mut Record, time: Timestamp) {
         let id = record.public.id.clone();
         for owed in &mut record.public.attributions {
-            let exact = owed.grade == Some(Grade::Exact) && !owed.laws.is_empty();
-            let (true, Some(kind), Some(name)) = (exact, &owed.policy_kind, &owed.policy) else {
-                continue;
-            };
-            let namespace = owed.policy_namespace.clone().unwrap_or_default();
-            let policy = [kind.clone(), namespace, name.clone()];
-            let newer = self.near.laws.iter().filter(|seen| {
-                seen.place[1..] == policy && seen.near(time) && !owed.laws.contains(&seen.law)
-            });
-            let newer: Vec<String> = newer.map(|seen| seen.law.clone()).collect();
-            if newer.is_empty() {
-                if self.records.len() >= RECORDS {
-                    self.records.pop_front();
-                }
-                self.records.push_back(Owed {
-                    record: id.clone(),
-                    time,
-                    policy,
-                    laws: owed.laws.clone(),
-                });
-            } else {
-                owed.laws.extend(newer);
-                owed.grade = Some(Grade::Ambiguous);
-                EITHER.clone_into(&mut owed.doubt);
-            }
+            self.attribution(&id, owed, time);
         }
+    }
+
+    /// The same of one attribution of a record.
+    pub(super) fn attribution(&mut self, record: &str, owed: &mut Attribution, time: Timestamp) {
+        let Some(policy) = exact(owed) else { return };
+        if self.superseded(owed, time) {
+            return;
+        }
+        if self.records.len() >= RECORDS {
+            self.records.pop_front();
+        }
+        self.records.push_back(Owed {
+            record: record.to_owned(),
+            time,
+            policy,
+            laws: owed.laws.clone(),
+        });
+    }
+
+    /// Doubts an attribution whose law, as was told meanwhile, was not the only one that
+    /// may have been in force.
+    pub(super) fn superseded(&self, owed: &mut Attribution, time: Timestamp) -> bool {
+        let newer = self.near.laws.iter().filter(|seen| seen.is_of(owed, time));
+        let newer: Vec<String> = newer.map(|seen| seen.law.clone()).collect();
+        let superseded = !newer.is_empty();
+        if superseded {
+            either(owed, newer);
+        }
+        superseded
     }
 
     /// Records that were held to be exact, of the moment in which this law came.
     fn doubt(&self, seen: &Seen, now: Timestamp, entries: &mut Vec<NewEntry>) {
-        // The only version ever of its object is the one that denied.
-        if !matches!(seen.change, Change::Changed) {
+        if !seen.supersedes() {
             return;
         }
         let owed = self.records.iter().filter(|owed| {
@@ -241,10 +249,49 @@ impl Lawgivers {
 }
 
 impl Seen {
+    /// Doubts an attribution that was held to be exact, of the moment in which this law
+    /// came.
+    pub(super) fn doubts(&self, owed: &mut Attribution, time: Timestamp) -> bool {
+        let doubted = self.supersedes() && self.is_of(owed, time);
+        if doubted {
+            either(owed, vec![self.law.clone()]);
+        }
+        doubted
+    }
+
+    /// The only version ever of its object is the one that denied.
+    fn supersedes(&self) -> bool {
+        self.change == Change::Changed
+    }
+
+    /// Is it a version of the policy that this is owed to, of about that time, and not
+    /// among those that are named?
+    fn is_of(&self, owed: &Attribution, time: Timestamp) -> bool {
+        exact(owed).is_some_and(|policy| self.place[1..] == policy)
+            && self.near(time)
+            && !owed.laws.contains(&self.law)
+    }
+
     /// Could an earlier version have been in force then, or this one?
     fn near(&self, time: Timestamp) -> bool {
         time >= sooner(self.after, WITHIN) && time <= later(self.at, WITHIN)
     }
+}
+
+/// The policy of an attribution that is exact by a law: kind, namespace, name.
+fn exact(owed: &Attribution) -> Option<[String; 3]> {
+    let exact = owed.grade == Some(Grade::Exact) && !owed.laws.is_empty();
+    let (true, Some(kind), Some(name)) = (exact, &owed.policy_kind, &owed.policy) else {
+        return None;
+    };
+    let namespace = owed.policy_namespace.clone().unwrap_or_default();
+    Some([kind.clone(), namespace, name.clone()])
+}
+
+fn either(owed: &mut Attribution, newer: Vec<String>) {
+    owed.laws.extend(newer);
+    owed.grade = Some(Grade::Ambiguous);
+    EITHER.clone_into(&mut owed.doubt);
 }
 
 impl Wrote {

@@ -1,6 +1,9 @@
 //! What reports say of exceptions, as the intake takes it.
 
+use super::table::Kept;
 use crate::intake::{Sighting, by_report};
+use crate::law::Laws;
+use docket_record::attribution::cite_in_force;
 use docket_record::audit::Glance;
 use docket_record::denial::{Attribution, Evidence, Excepted};
 use docket_record::examine::Config;
@@ -9,28 +12,41 @@ use docket_record::krate;
 use docket_record::policies::{Policy, PolicyList};
 use docket_record::report::{Report, ReportResult, Subject};
 use docket_record::verdict::governed;
+use jiff::Timestamp;
+use std::sync::Arc;
 
-/// Results of governed objects that owe themselves to an exception. A report names only
-/// the exception's name; its namespace and law are those of the one that names the policy.
-pub(super) fn sightings(report: &Report, list: &PolicyList, config: &Config) -> Vec<Sighting> {
-    let results = report.results.iter().filter(|result| result.is_excepted());
-    results
-        .filter_map(|result| {
-            let subject = result
-                .subject
-                .as_ref()
-                .filter(|one| is_governed(one, config))?;
-            let policy = list.policies.iter().find(|policy| result.is_of(policy));
-            Some(Sighting {
-                subject: subject.clone(),
-                time: result.time?,
-                background: result.background,
-                report: (report.kind.clone(), report.name.clone()),
-                attribution: attribution(result, policy),
-                exceptions: exceptions(result, policy, list),
-            })
+/// Results of governed objects that owe themselves to an exception, each by the law of the
+/// time at which the object was judged. A report names only the exception's name; its
+/// namespace and law are those of the one that names the policy. May read the ledger, for
+/// laws of days long past.
+pub(super) fn sightings(reports: &[Arc<Kept>], laws: &Laws, config: &Config) -> Vec<Sighting> {
+    let results = reports.iter().flat_map(|kept| {
+        let report = &kept.report;
+        report.results.iter().map(move |result| (report, result))
+    });
+    let mut found: Vec<(Timestamp, &Report, &ReportResult, &Subject)> = results
+        .filter(|(_, result)| result.is_excepted())
+        .filter_map(|(report, result)| {
+            let subject = result.subject.as_ref()?;
+            is_governed(subject, config).then_some((result.time?, report, result, subject))
         })
-        .collect()
+        .collect();
+    // What is read of the ledger serves all of about the same time.
+    found.sort_by_key(|(time, ..)| *time);
+    let sighting = |(time, report, result, subject): (_, &Report, &ReportResult, &Subject)| {
+        let list = laws.at(time);
+        let policies = list.policies.iter().filter(|policy| result.is_of(policy));
+        let policies: Vec<&Policy> = policies.collect();
+        Sighting {
+            subject: subject.clone(),
+            time,
+            background: result.background,
+            report: (report.kind.clone(), report.name.clone()),
+            attribution: attribution(result, &policies, &list),
+            exceptions: exceptions(result, policies.first().copied(), &list),
+        }
+    };
+    found.into_iter().map(sighting).collect()
 }
 
 /// Docket answers for writes to governed objects, and so for these.
@@ -47,19 +63,17 @@ fn is_governed(subject: &Subject, config: &Config) -> bool {
     governed(&glance, config)
 }
 
-fn attribution(result: &ReportResult, policy: Option<&Policy>) -> Attribution {
+/// By the enforcer's own word; not sure where it is not known which version of the policy
+/// it was.
+fn attribution(result: &ReportResult, versions: &[&Policy], list: &PolicyList) -> Attribution {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    by_report(Attribution {
-        policy_kind: policy.map(|policy| policy.kind.clone()),
+    let mut owed = by_report(Attribution {
         policy_namespace: given(&result.policy_namespace),
         policy: given(&result.policy),
-        laws: policy
-            .and_then(|policy| given(&policy.law_id))
-            .into_iter()
-            .collect(),
-        law: policy.map(|policy| policy.law.clone()),
         ..Attribution::default()
-    })
+    });
+    cite_in_force(&mut owed, versions, list);
+    owed
 }
 
 fn exceptions(result: &ReportResult, policy: Option<&Policy>, list: &PolicyList) -> Vec<Excepted> {
@@ -100,3 +114,6 @@ fn exceptions(result: &ReportResult, policy: Option<&Policy>, list: &PolicyList)
     };
     result.exceptions.iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub struct Parts {
     pub reports: Reports,
     /// For what they say of exceptions.
     pub writer: Writer,
-    /// For the law of an exception.
+    /// For the law of an exception, as it was then.
     pub laws: Arc<Laws>,
     /// Which objects are governed.
     pub names: Names,
@@ -257,23 +257,27 @@ impl Watch {
     /// Not before all policies are known: the law of the exception would be missing. What
     /// the ledger does not take now is said again by the next scan.
     async fn tell_excepted(&mut self) {
-        let list = self.laws.now();
-        if !list.synced {
+        if !self.laws.now().synced {
             return;
         }
-        let mut found = Vec::new();
+        let mut kept = Vec::new();
         for _ in 0..AT_ONCE {
             let Some(key) = self.excepted.pop_first() else {
                 break;
             };
-            let kept = self.reports.read().get(&key);
-            if let Some(kept) = kept {
-                found.extend(sightings(&kept.report, &list, &self.names));
+            kept.extend(self.reports.read().get(&key));
+        }
+        let (laws, names) = (Arc::clone(&self.laws), self.names.clone());
+        let reading = tokio::task::spawn_blocking(move || sightings(&kept, &laws, &names));
+        let found = match reading.await {
+            Ok(found) if !found.is_empty() => found,
+            Ok(_) => return,
+            Err(error) => {
+                self.metrics.watch_error("excepted");
+                tracing::error!("reports about exceptions could not be read: {error}");
+                return;
             }
-        }
-        if found.is_empty() {
-            return;
-        }
+        };
         let arrival = Arrival {
             sightings: found,
             ..Arrival::default()

@@ -1,7 +1,11 @@
 //! Who changed the law: writes and versions in both orders, and records of that moment.
 
 use super::*;
+use crate::intake::Sighting;
+use docket_record::denial::{Attribution, Grade};
+use docket_record::kyverno_event::Hearsay;
 use docket_record::law::{Change, Entry, LawBook, Object};
+use docket_record::report::Subject;
 use serde_json::json;
 
 const POLICY: &str = "require-pr-description";
@@ -285,4 +289,118 @@ fn a_denial_long_before_a_change_stays_exact() {
     bench.now = start() + SignedDuration::from_secs(60);
     enact(&mut bench, law("law-1", Change::Changed, 60_000, None));
     assert!(bench.rows(Class::Amendment).is_empty());
+}
+
+/// An Event of the policy about the object of an audit event, exact by `law-0`.
+fn heard(item: &Value) -> Hearsay {
+    let received = item["requestReceivedTimestamp"].as_str().unwrap();
+    Hearsay {
+        uid: "e1".into(),
+        event: format!("default/{POLICY}.1"),
+        time: received.parse().unwrap(),
+        group: "krate.a5c.ai".into(),
+        resource: "pullrequests".into(),
+        namespace: "krate-org-acme".into(),
+        name: item["objectRef"]["name"].as_str().unwrap().into(),
+        object_uid: String::new(),
+        attribution: owed_to_law_0("kyvernoEvent"),
+        message: String::new(),
+    }
+}
+
+fn owed_to_law_0(source: &str) -> Attribution {
+    Attribution {
+        enforcer: "kyverno".into(),
+        policy_kind: Some("ValidatingPolicy".into()),
+        policy: Some(POLICY.into()),
+        grade: Some(Grade::Exact),
+        source: source.into(),
+        laws: vec!["law-0".into()],
+        ..Attribution::default()
+    }
+}
+
+#[test]
+fn an_event_of_the_moment_of_a_change_is_not_sure_whichever_is_told_first() {
+    for event_first in [true, false] {
+        let mut bench = Bench::new();
+        // The denial itself names another policy.
+        let mut item = Bench::day().denied();
+        let text = item["responseStatus"]["message"].as_str().unwrap();
+        item["responseStatus"]["message"] = text.replace(POLICY, "another").into();
+        let hearsay = vec![heard(&item)];
+        bench.deliver(&[item]);
+        let hear = |bench: &mut Bench| {
+            bench.commit(vec![Arrival {
+                hearsay: hearsay.clone(),
+                ..Arrival::default()
+            }]);
+        };
+        let version = law("law-1", Change::Changed, 2000, None);
+        if event_first {
+            hear(&mut bench);
+            enact(&mut bench, version);
+        } else {
+            enact(&mut bench, version);
+            hear(&mut bench);
+        }
+        let told: Vec<Value> = bench
+            .rows(Class::Amendment)
+            .into_iter()
+            .filter(|row| row["kind"] == "other-denier")
+            .map(|row| row["attribution"].clone())
+            .collect();
+        assert_eq!(told.len(), if event_first { 2 } else { 1 }, "{told:#?}");
+        // The last word counts; rows come newest first.
+        assert_eq!(told[0]["grade"], "ambiguous");
+        assert_eq!(told[0]["laws"], json!(["law-0", "law-1"]));
+        if event_first {
+            assert_eq!(told[1]["grade"], "exact");
+        }
+    }
+}
+
+#[test]
+fn a_pass_by_a_report_of_the_moment_of_a_change_is_not_sure_whichever_is_told_first() {
+    for report_first in [true, false] {
+        let mut bench = Bench::new();
+        let sighting = Sighting {
+            subject: Subject {
+                api_version: "krate.a5c.ai/v1alpha1".into(),
+                kind: "PullRequest".into(),
+                namespace: "krate-org-acme".into(),
+                name: "pr-1".into(),
+                uid: "u1".into(),
+            },
+            time: start() + SignedDuration::from_secs(1),
+            background: Some(false),
+            report: ("PolicyReport".into(), "u1".into()),
+            attribution: owed_to_law_0("report"),
+            exceptions: Vec::new(),
+        };
+        let see = |bench: &mut Bench| {
+            bench.commit(vec![Arrival {
+                sightings: vec![sighting.clone()],
+                ..Arrival::default()
+            }]);
+        };
+        let version = law("law-1", Change::Changed, 2000, None);
+        if report_first {
+            see(&mut bench);
+            enact(&mut bench, version);
+        } else {
+            enact(&mut bench, version);
+            see(&mut bench);
+        }
+        let pass = bench.rows(Class::Pass).remove(0);
+        let doubts = bench.rows(Class::Amendment);
+        if report_first {
+            assert_eq!(pass["attributions"][0]["grade"], "exact");
+            assert_eq!(doubts[0]["kind"], "law-in-doubt");
+            assert_eq!(doubts[0]["amends"], pass["id"]);
+        } else {
+            assert_eq!(pass["attributions"][0]["grade"], "ambiguous");
+            assert!(doubts.is_empty(), "{doubts:#?}");
+        }
+    }
 }
