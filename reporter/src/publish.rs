@@ -173,9 +173,9 @@ impl Desk {
         let namespaces: BTreeSet<&str> = cases.map(Case::namespace).collect();
         let orgs = match namespaces.is_empty() {
             true => Arc::default(),
-            false => match self.publisher.orgs.known(&namespaces).await {
+            false => match self.publisher.orgs.known_with(&namespaces).await {
                 Some(orgs) => orgs,
-                // The API server does not answer, so it would take no Event either.
+                // A namespace may be shared by a binding that has not been seen.
                 None => {
                     tokio::time::sleep(PAUSE).await;
                     return Ok(true);
@@ -258,6 +258,13 @@ impl Desk {
 
     /// New Events for those that someone deleted, or that did not live as long.
     async fn again(&mut self, gone: Vec<(Key, Series)>) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        // Not now: the next round finds them gone again.
+        let Some(orgs) = self.publisher.orgs.known().await else {
+            return Ok(());
+        };
         let mut events = Vec::new();
         for (key, series) in gone {
             let now = Timestamp::now();
@@ -276,6 +283,10 @@ impl Desk {
                 self.book.forget(key, &series.name);
                 continue;
             };
+            if orgs.is_shared(case.namespace()) {
+                self.book.forget(key, &series.name);
+                continue;
+            }
             let name = case.name();
             let seen = Seen::of(&row, case.namespace(), &name);
             if let Some((count, held)) = self.book.again(key, &seen) {

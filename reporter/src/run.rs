@@ -40,6 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let store_part = health.part("ledger", "it is being opened");
     let policies_part = health.part("policies", "not asked yet");
     let reports_part = health.part("reports", "not asked yet");
+    let orgs_part = health.part("orgs", "not asked yet");
     let keys_part = health.part("macKeys", "not read yet");
     reading::admin(
         &arguments, &health, registry, &metrics, &stopped, &mut tasks,
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &writer,
         &metrics,
         policies_part,
+        orgs_part,
         &mut tasks,
     )
     .await?;

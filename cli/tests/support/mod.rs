@@ -12,7 +12,9 @@ use axum::middleware::{Next, from_fn};
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Options, Store};
 use docket_record::harmful::{HARMFUL, is_harmful};
-use docket_reporter::doors::{Callers, Head, Known, Settings, State, aggregated, router};
+use docket_reporter::doors::{
+    Callers, Head, Known, Names, Orgs, Settings, State, aggregated, router,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
@@ -89,9 +91,13 @@ impl World {
             head: Head::new(sizes, stops),
             ..Known::default()
         };
+        let callers = Callers::Cluster {
+            client: kubernetes(),
+            orgs: Orgs::by_name(Names::default()),
+        };
         let settings = Settings {
             known: known.clone(),
-            ..Settings::new(file, Callers::Cluster(kubernetes()), store.verifier_key())
+            ..Settings::new(file, callers, store.verifier_key())
         };
         let lie = Arc::new(Mutex::new(None));
         let state = State::new(settings);

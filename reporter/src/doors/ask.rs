@@ -14,8 +14,8 @@
 //! The verb is the one that the API server itself asks about for the same path.
 //!
 //! Who reads by a namespace's RBAC reads what happened since that namespace was made, and,
-//! where several orgs share it, the records of the orgs whose Organization he may get.
-//! Who reads the cluster reads all of it.
+//! where several orgs share it, the records of the orgs whose Organization he may get;
+//! nothing while it is not known who shares it. Who reads the cluster reads all of it.
 
 use super::auth::{Caller, Permission};
 use super::error::Refusal;
@@ -257,7 +257,7 @@ impl State {
         if !own.is_empty() {
             return self.plots(caller, own, None).await;
         }
-        let map = self.inner.orgs.map().await?;
+        let map = self.inner.orgs.known().await.ok_or_else(unknown)?;
         let others = map.namespaces.iter().take(MOST_NAMESPACES as usize);
         let own = self
             .those_allowed(caller, verb, others.cloned().collect())
@@ -279,7 +279,7 @@ impl State {
         namespace: Option<&str>,
     ) -> Result<Granted, Refusal> {
         let orgs = &self.inner.orgs;
-        let map = orgs.map().await?;
+        let map = orgs.known().await.ok_or_else(unknown)?;
         let every = orgs.namespaces(&map, org);
         let wanted = match namespace {
             None => every.clone(),
@@ -397,13 +397,16 @@ impl State {
             .try_filter_map(|one| async move { Ok(one) })
             .try_collect()
             .await?;
-        let map = orgs
-            .known(&created.iter().map(|(name, _)| name.as_str()).collect())
-            .await
-            .ok_or_else(|| Refusal::busy("the API server could not be asked for orgs"))?;
+        let names = created.iter().map(|(name, _)| name.as_str()).collect();
+        let map = orgs.known_with(&names).await.ok_or_else(unknown)?;
         let begun = records.begun(created).await.map_err(unread)?;
         let (mut plots, mut partial) = (Vec::new(), false);
         for (name, since) in begun {
+            if !map.namespaces.contains(&name) {
+                // It went, or has only just come: whose it is, is not known.
+                partial = true;
+                continue;
+            }
             let (orgs, some) = self.whose(caller, &map, &name, org).await?;
             partial |= some;
             let plot = Plot {
@@ -483,6 +486,11 @@ impl State {
 
 fn unread(error: ReadError) -> Refusal {
     Refusal::unavailable("the ledger could not be read; try again", &error)
+}
+
+/// At the start, and while a watch is broken.
+fn unknown() -> Refusal {
+    Refusal::busy("which orgs share a namespace is not known at this moment; try again")
 }
 
 /// Does that leave any record at all?

@@ -214,7 +214,7 @@ impl Gate {
                     Err(Refusal::unauthorized("the token is not this replay's"))
                 }
             }
-            Callers::Cluster(client) => {
+            Callers::Cluster { client, .. } => {
                 if let Some(caller) = self.tokens.get(&digest) {
                     return Ok(caller);
                 }
@@ -259,7 +259,8 @@ impl Gate {
         caller: &Caller,
         permission: &Permission,
     ) -> Result<bool, Refusal> {
-        let (Callers::Cluster(client), Caller::User { user, digest }) = (&self.callers, caller)
+        let (Callers::Cluster { client, .. }, Caller::User { user, digest }) =
+            (&self.callers, caller)
         else {
             return Ok(matches!(caller, Caller::Replay));
         };

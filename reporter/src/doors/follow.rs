@@ -9,6 +9,7 @@
 //! in memory, and only those whose scope may cover it ask the ledger.
 
 use super::error::Refusal;
+use super::orgs::Sharing;
 use super::read::{Entry, ReadError, Records, Scope};
 use docket_ledger::query::{Filter, Touch};
 use futures::future::BoxFuture;
@@ -130,6 +131,7 @@ pub(super) struct Following {
     scope: Scope,
     filter: Filter,
     size: u64,
+    sharing: Sharing,
     reauthorise: Reauthorise,
     every: Duration,
     asked: Instant,
@@ -137,12 +139,14 @@ pub(super) struct Following {
 
 impl Following {
     /// From the entry at position `size` on. `reauthorise` asks for the scope anew,
-    /// `every` so often ([`Patience::stream`](super::Patience)).
+    /// `every` so often ([`Patience::stream`](super::Patience)), and when other orgs share
+    /// namespaces than before.
     pub(super) fn new(
         records: Records,
         scope: Scope,
         filter: Filter,
         size: u64,
+        sharing: Sharing,
         every: Duration,
         reauthorise: Reauthorise,
     ) -> Following {
@@ -152,6 +156,7 @@ impl Following {
             scope,
             filter,
             size,
+            sharing,
             reauthorise,
             every,
             asked: Instant::now(),
@@ -166,7 +171,8 @@ impl Following {
             if *self.head.stopping.borrow() {
                 return Err(End::Stopping);
             }
-            if self.asked.elapsed() >= self.every {
+            if self.asked.elapsed() >= self.every || self.sharing.is_stale() {
+                self.sharing.renew();
                 self.scope = (self.reauthorise)().await.map_err(End::Refused)?;
                 self.asked = Instant::now();
             }
@@ -192,6 +198,7 @@ impl Following {
             tokio::select! {
                 true = grown => {}
                 true = stopped => {}
+                () = self.sharing.changed() => {}
                 // Also when the writer is gone, and the process with it in a moment.
                 () = tokio::time::sleep_until(wake) => {}
             }

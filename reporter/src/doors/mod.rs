@@ -3,7 +3,8 @@
 //! ```text
 //!  request ─guard─▶ auth (who is it, what may it read = Scope) ─▶ rest ─▶ read ─▶ ledger
 //!                     │ TokenReview, SubjectAccessReview           the only caller of
-//!                     └ orgs (which namespaces are an org's)       ledger::query
+//!                     └ orgs (which namespaces are an org's:       ledger::query
+//!                             watched)
 //! ```
 //!
 //! One door leads the other way: [`import`](self::import) takes events that people bring.
@@ -38,6 +39,7 @@ pub use auth::Patience;
 pub use follow::Head;
 pub use import::Import;
 pub use item::{Item, Shown};
+pub use orgs::{Names, Orgs, Watch as OrgWatch};
 pub use read::Known;
 
 use crate::metrics::Metrics;
@@ -52,7 +54,12 @@ use std::time::Duration;
 #[derive(Clone)]
 pub enum Callers {
     /// Bearer tokens of the cluster: TokenReview, then SubjectAccessReview.
-    Cluster(::kube::Client),
+    Cluster {
+        /// To ask.
+        client: ::kube::Client,
+        /// Which namespaces are an org's there.
+        orgs: Orgs,
+    },
     /// A recorded day is shown (`--replay`): one token, which reads all of it.
     Replay {
         /// The generated token.
@@ -69,14 +76,8 @@ pub struct Settings {
     pub callers: Callers,
     /// `Store::verifier_key()`: handed to `docket verify` at its first visit.
     pub verifier_key: String,
-    /// Krate's API group.
-    pub krate_group: String,
-    /// Prefix of Krate's labels.
-    pub label_prefix: String,
-    /// Prefix of org namespaces.
-    pub org_namespace_prefix: String,
-    /// Where Organization and OrgNamespaceBinding objects live; others are not believed.
-    pub platform_namespace: String,
+    /// What Krate calls things.
+    pub names: Names,
     /// What is known beside the ledger.
     pub known: Known,
     /// Connections to the ledger.
@@ -107,10 +108,7 @@ impl Settings {
             store,
             callers,
             verifier_key,
-            krate_group: "krate.a5c.ai".into(),
-            label_prefix: "krate.a5c.ai/".into(),
-            org_namespace_prefix: "krate-org-".into(),
-            platform_namespace: "krate-system".into(),
+            names: Names::default(),
             known: Known::default(),
             readers: 4,
             at_once: 64,
@@ -134,7 +132,7 @@ pub struct State {
 struct Inner {
     records: Records,
     gate: Gate,
-    orgs: orgs::Orgs,
+    orgs: Orgs,
     names: Config,
     verifier_key: String,
     replay: bool,
@@ -154,12 +152,15 @@ impl State {
     #[must_use]
     pub fn new(settings: Settings) -> State {
         let replay = matches!(settings.callers, Callers::Replay { .. });
-        let orgs = orgs::Orgs::new(&settings);
+        let orgs = match &settings.callers {
+            Callers::Cluster { orgs, .. } => orgs.clone(),
+            Callers::Replay { .. } => Orgs::by_name(settings.names.clone()),
+        };
         let names = Config {
             cluster: String::new(),
-            krate_group: settings.krate_group.clone(),
-            label_prefix: settings.label_prefix.clone(),
-            org_namespace_prefix: settings.org_namespace_prefix.clone(),
+            krate_group: settings.names.krate_group,
+            label_prefix: settings.names.label_prefix,
+            org_namespace_prefix: settings.names.org_namespace_prefix,
             clock_tolerance: jiff::SignedDuration::ZERO,
         };
         State {

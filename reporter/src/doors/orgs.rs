@@ -2,116 +2,174 @@
 //! platform namespace, by the Namespace's label, and by the name prefix for a namespace
 //! of which nothing else is said. Never by what a denied object claims.
 //!
+//! All of that is watched. Until every list is there, and while a watch is broken, which
+//! orgs share a namespace is not known: who reads by the RBAC of a namespace, or by the
+//! path of an org, is then told to come back, and no Event is published.
+//!
 //! And since when a namespace is: one that was deleted and made again is another tenant's,
 //! under the same name.
 
+mod map;
+mod watch;
+
+pub(crate) use map::Map;
+pub use watch::Watch;
+
 use super::auth::Permission;
 use super::error::Refusal;
-use super::{Callers, Settings};
+use crate::health::Part;
+use crate::metrics::Metrics;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use moka::sync::Cache;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::watch as channel;
 
-/// How long the lists are believed.
-const FRESH: Duration = Duration::from_secs(15);
-/// How long they stand in when the API server does not answer.
-const STALE: Duration = Duration::from_secs(300);
-/// How long they are believed of a namespace that is not among them.
-const NEW: Duration = Duration::from_secs(1);
+/// How long a question waits for a list that is on its way.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits for a namespace that is there and was not seen yet.
+const NEW: Duration = Duration::from_millis(500);
 /// How long it is believed since when a namespace is: less than it takes to delete one.
 const ALIVE: Duration = Duration::from_secs(1);
 /// Most namespaces of which that is remembered.
 const NAMESPACES: u64 = 10_000;
-/// Objects fetched at one time.
-const CHUNK: u32 = 500;
 
-/// Orgs and namespaces as last seen.
-#[derive(Debug, Default)]
-pub(crate) struct Map {
-    /// Every namespace there is.
-    pub(super) namespaces: BTreeSet<String>,
-    /// Said by Organization, binding or label: namespace to orgs.
-    owners: BTreeMap<String, BTreeSet<String>>,
-    /// Slug of an org to the name of its Organization, where that is not the same.
-    objects: BTreeMap<String, String>,
+/// What Krate calls things that tell of orgs.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Krate's API group.
+    pub krate_group: String,
+    /// Prefix of Krate's labels.
+    pub label_prefix: String,
+    /// Prefix of org namespaces.
+    pub org_namespace_prefix: String,
+    /// Where Organization and OrgNamespaceBinding objects live; others are not believed.
+    pub platform_namespace: String,
 }
 
-/// The lookup.
-pub(crate) struct Orgs {
+impl Default for Names {
+    fn default() -> Names {
+        Names {
+            krate_group: "krate.a5c.ai".into(),
+            label_prefix: "krate.a5c.ai/".into(),
+            org_namespace_prefix: "krate-org-".into(),
+            platform_namespace: "krate-system".into(),
+        }
+    }
+}
+
+/// What the watch has seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    pub(super) map: Arc<Map>,
+    /// Every list is there, and no watch is broken.
+    pub(super) complete: bool,
+    /// Another number after any change of which orgs share which namespace.
+    pub(super) sharing: u64,
+}
+
+/// The lookup. Cheap to clone.
+#[derive(Clone)]
+pub struct Orgs {
     client: Option<Client>,
-    group: String,
-    label: String,
-    prefix: String,
-    platform: String,
+    names: Arc<Names>,
     /// When a namespace was created, microseconds; `None`: there is none of that name.
     alive: Cache<String, Option<i64>>,
-    // tokio: held while the lists are fetched, so that they are fetched once.
-    seen: Mutex<Option<(Instant, Arc<Map>)>>,
+    seen: channel::Receiver<Seen>,
+}
+
+/// What somebody who stays goes by: which orgs shared which namespace when his scope was
+/// asked for.
+#[derive(Clone)]
+pub(super) struct Sharing {
+    seen: channel::Receiver<Seen>,
+    known: u64,
 }
 
 impl Orgs {
-    pub(super) fn new(settings: &Settings) -> Orgs {
-        let client = match &settings.callers {
-            Callers::Cluster(client) => Some(client.clone()),
-            Callers::Replay { .. } => None,
-        };
-        Orgs::named(
-            client,
-            &settings.krate_group,
-            &settings.label_prefix,
-            &settings.org_namespace_prefix,
-            &settings.platform_namespace,
-        )
+    /// Of a cluster. Nothing is known before the watch runs.
+    #[must_use]
+    pub fn watched(client: Client, names: Names, health: Part, metrics: Metrics) -> (Orgs, Watch) {
+        let names = Arc::new(names);
+        let (sender, seen) = channel::channel(Seen::default());
+        let watch = Watch::new(client.clone(), Arc::clone(&names), sender, health, metrics);
+        (Orgs::of(Some(client), names, seen), watch)
     }
 
-    /// A lookup for others than the doors.
-    pub(crate) fn named(
-        client: Option<Client>,
-        krate_group: &str,
-        label_prefix: &str,
-        org_namespace_prefix: &str,
-        platform_namespace: &str,
-    ) -> Orgs {
+    /// Of a recorded day, or of a cluster that says nothing of orgs: names are all there is.
+    #[must_use]
+    pub fn by_name(names: Names) -> Orgs {
+        let seen = Seen {
+            complete: true,
+            ..Seen::default()
+        };
+        let (_, seen) = channel::channel(seen);
+        Orgs::of(None, Arc::new(names), seen)
+    }
+
+    fn of(client: Option<Client>, names: Arc<Names>, seen: channel::Receiver<Seen>) -> Orgs {
         Orgs {
             client,
-            group: krate_group.to_owned(),
-            label: format!("{label_prefix}org"),
-            prefix: org_namespace_prefix.to_owned(),
-            platform: platform_namespace.to_owned(),
+            names,
             alive: Cache::builder()
                 .max_capacity(NAMESPACES)
                 .time_to_live(ALIVE)
                 .build(),
-            seen: Mutex::new(None),
+            seen,
         }
     }
 
-    /// The same as [`Orgs::map`], and not from before these namespaces were there; `None`
-    /// while nobody answers.
-    pub(crate) async fn known(&self, namespaces: &BTreeSet<&str>) -> Option<Arc<Map>> {
-        let map = self.map().await.ok()?;
-        if namespaces.iter().all(|name| map.namespaces.contains(*name)) {
-            return Some(map);
+    /// What there is; `None` while not all of it is known.
+    pub(crate) async fn known(&self) -> Option<Arc<Map>> {
+        self.seen_when(PATIENCE, |_| true).await
+    }
+
+    /// The same, and not from before these namespaces were there. One that is gone is not
+    /// waited for longer than a moment.
+    pub(crate) async fn known_with(&self, namespaces: &BTreeSet<&str>) -> Option<Arc<Map>> {
+        if self.client.is_none() {
+            return self.known().await;
         }
-        let mut seen = self.seen.lock().await;
-        // One that is gone is in no list; it is not asked for again and again.
-        if matches!(&*seen, Some((when, _)) if when.elapsed() > NEW) {
-            *seen = None;
+        let all = |map: &Map| namespaces.iter().all(|name| map.namespaces.contains(*name));
+        match self.seen_when(NEW, all).await {
+            Some(map) => Some(map),
+            None => self.known().await,
         }
-        drop(seen);
-        self.map().await.ok()
+    }
+
+    async fn seen_when(
+        &self,
+        patience: Duration,
+        enough: impl Fn(&Map) -> bool,
+    ) -> Option<Arc<Map>> {
+        let mut seen = self.seen.clone();
+        let enough = seen.wait_for(|seen| seen.complete && enough(&seen.map));
+        let seen = tokio::time::timeout(patience, enough).await.ok()?.ok()?;
+        Some(Arc::clone(&seen.map))
+    }
+
+    /// What was known last: for words, not for permissions.
+    pub(super) fn last(&self) -> Arc<Map> {
+        Arc::clone(&self.seen.borrow().map)
+    }
+
+    /// To be asked before the scope is that goes by it.
+    pub(super) fn sharing(&self) -> Sharing {
+        let mut sharing = Sharing {
+            seen: self.seen.clone(),
+            known: 0,
+        };
+        sharing.renew();
+        sharing
     }
 
     /// The org's namespaces. Empty when nothing and nobody names one.
     pub(super) fn namespaces(&self, map: &Map, org: &str) -> BTreeSet<String> {
         let owned = map.owners.iter().filter(|(_, orgs)| orgs.contains(org));
         let mut found: BTreeSet<String> = owned.map(|(name, _)| name.clone()).collect();
-        let by_prefix = format!("{}{org}", self.prefix);
+        let by_prefix = format!("{}{org}", self.names.org_namespace_prefix);
         if !map.owners.contains_key(&by_prefix) {
             found.insert(by_prefix);
         }
@@ -127,7 +185,7 @@ impl Orgs {
                 orgs.next().is_none().then(|| first.clone())
             }
             None => {
-                let org = namespace.strip_prefix(&self.prefix)?;
+                let org = namespace.strip_prefix(&self.names.org_namespace_prefix)?;
                 (!org.is_empty()).then(|| org.to_owned())
             }
         }
@@ -136,7 +194,7 @@ impl Orgs {
     /// Is the org of a record in this namespace made up from the namespace's name? Then it
     /// tells no tenants apart.
     pub(super) fn names_its_org(&self, namespace: &str) -> bool {
-        let rest = namespace.strip_prefix(&self.prefix);
+        let rest = namespace.strip_prefix(&self.names.org_namespace_prefix);
         rest.is_some_and(|org| !org.is_empty())
     }
 
@@ -144,10 +202,10 @@ impl Orgs {
     pub(super) fn membership(&self, map: &Map, org: &str) -> Permission {
         Permission {
             verb: "get",
-            group: self.group.clone(),
+            group: self.names.krate_group.clone(),
             resource: "organizations",
             subresource: String::new(),
-            namespace: Some(self.platform.clone()),
+            namespace: Some(self.names.platform_namespace.clone()),
             name: Some(map.objects.get(org).map_or(org, String::as_str).to_owned()),
         }
     }
@@ -176,94 +234,50 @@ impl Orgs {
         self.alive.insert(namespace.to_owned(), created);
         Ok(created)
     }
+}
 
-    /// What is known at this moment; in a replay nothing but names.
-    pub(super) async fn map(&self) -> Result<Arc<Map>, Refusal> {
-        let Some(client) = &self.client else {
-            return Ok(Arc::default());
+impl Sharing {
+    /// Has it changed since, or is it not known now?
+    pub(super) fn is_stale(&self) -> bool {
+        let seen = self.seen.borrow();
+        !seen.complete || seen.sharing != self.known
+    }
+
+    /// A scope is going to be asked for anew.
+    pub(super) fn renew(&mut self) {
+        self.known = self.seen.borrow_and_update().sharing;
+    }
+
+    /// Returns when more has been seen, whatever it is.
+    pub(super) async fn changed(&mut self) {
+        if self.seen.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Orgs {
+    /// As if the watch had seen bindings of these (namespace, org), or not seen all yet.
+    pub(crate) fn seen(bindings: &[(&str, &str)], complete: bool) -> (Orgs, channel::Sender<Seen>) {
+        let (sender, seen) = channel::channel(Seen::of(bindings, complete));
+        (Orgs::of(None, Arc::default(), seen), sender)
+    }
+}
+
+#[cfg(test)]
+impl Seen {
+    pub(crate) fn of(bindings: &[(&str, &str)], complete: bool) -> Seen {
+        let owner = |(namespace, org): &(&str, &str)| {
+            let (namespace, org) = ((*namespace).to_owned(), (*org).to_owned());
+            (format!("{namespace}-{org}"), map::Owner { namespace, org })
         };
-        let mut seen = self.seen.lock().await;
-        if let Some((when, map)) = &*seen
-            && when.elapsed() < FRESH
-        {
-            return Ok(map.clone());
-        }
-        match self.fetch(client).await {
-            Ok(map) => {
-                let map = Arc::new(map);
-                *seen = Some((Instant::now(), map.clone()));
-                Ok(map)
-            }
-            Err(error) => match &*seen {
-                Some((when, map)) if when.elapsed() < STALE => {
-                    tracing::warn!(%error, "orgs could not be listed; the last list stands in");
-                    Ok(map.clone())
-                }
-                _ => Err(Refusal::unavailable(
-                    "the API server could not be asked for orgs",
-                    &error,
-                )),
-            },
-        }
-    }
-
-    async fn fetch(&self, client: &Client) -> Result<Map, kube::Error> {
-        let mut map = Map::default();
-        let mut page = ListParams::default().limit(CHUNK);
-        let api = Api::<Namespace>::all(client.clone());
-        loop {
-            let list = api.list_metadata(&page).await?;
-            for namespace in &list.items {
-                map.namespaces.insert(namespace.name_any());
-                map.say(&namespace.name_any(), namespace.labels().get(&self.label));
-            }
-            let Some(next) = list.metadata.continue_.filter(|next| !next.is_empty()) else {
-                break;
-            };
-            page = page.continue_token(&next);
-        }
-        for organization in self.list(client, "Organization", "organizations").await? {
-            let spec = &organization.data["spec"];
-            let name = organization.name_any();
-            let slug = spec["slug"]
-                .as_str()
-                .map_or_else(|| name.clone(), str::to_owned);
-            if let Some(namespace) = spec["namespaceName"].as_str() {
-                map.say(namespace, Some(&slug));
-            }
-            if slug != name {
-                map.objects.insert(slug, name);
-            }
-        }
-        for binding in self
-            .list(client, "OrgNamespaceBinding", "orgnamespacebindings")
-            .await?
-        {
-            let spec = &binding.data["spec"];
-            if let (Some(namespace), Some(org)) =
-                (spec["namespace"].as_str(), spec["organizationRef"].as_str())
-            {
-                map.say(namespace, Some(&org.to_owned()));
-            }
-        }
-        map.by_slug();
-        Ok(map)
-    }
-
-    async fn list(
-        &self,
-        client: &Client,
-        kind: &str,
-        plural: &str,
-    ) -> Result<Vec<DynamicObject>, kube::Error> {
-        let kind = GroupVersionKind::gvk(&self.group, "v1alpha1", kind);
-        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &self.platform, &resource);
-        match api.list(&ListParams::default()).await {
-            Ok(list) => Ok(list.items),
-            // A cluster without Krate's kinds has orgs by label and prefix only.
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
-            Err(error) => Err(error),
+        let bindings = bindings.iter().map(owner).collect();
+        let none = std::collections::BTreeMap::new();
+        Seen {
+            map: Arc::new(Map::of(&none, &none, &bindings)),
+            complete,
+            sharing: 0,
         }
     }
 }
@@ -274,53 +288,4 @@ fn is_label(name: &str) -> bool {
         .bytes()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     written && (1..=63).contains(&name.len())
-}
-
-impl Map {
-    /// Does an Organization, a binding or a label name this org?
-    pub(super) fn speaks_of(&self, org: &str) -> bool {
-        self.owners.values().any(|orgs| orgs.contains(org))
-    }
-
-    /// Do several orgs share this namespace?
-    pub(crate) fn is_shared(&self, namespace: &str) -> bool {
-        self.sharing(namespace).is_some()
-    }
-
-    /// The orgs that share a namespace, if several do.
-    pub(super) fn sharing(&self, namespace: &str) -> Option<&BTreeSet<String>> {
-        self.owners.get(namespace).filter(|orgs| orgs.len() > 1)
-    }
-
-    /// How records may name these orgs: by slug, or by the name of the Organization.
-    pub(super) fn spelled<'a>(
-        &self,
-        orgs: impl IntoIterator<Item = &'a String>,
-    ) -> BTreeSet<String> {
-        let both = orgs.into_iter().flat_map(|org| {
-            let object = self.objects.get(org).cloned();
-            [Some(org.clone()), object].into_iter().flatten()
-        });
-        both.collect()
-    }
-
-    /// Who is named by the name of the Organization is the org of its slug.
-    fn by_slug(&mut self) {
-        for (slug, name) in &self.objects {
-            for orgs in self.owners.values_mut() {
-                if orgs.remove(name) {
-                    orgs.insert(slug.clone());
-                }
-            }
-        }
-    }
-
-    fn say(&mut self, namespace: &str, org: Option<&String>) {
-        if let Some(org) = org.filter(|org| !org.is_empty() && !namespace.is_empty()) {
-            self.owners
-                .entry(namespace.to_owned())
-                .or_default()
-                .insert(org.clone());
-        }
-    }
 }

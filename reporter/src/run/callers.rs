@@ -4,8 +4,7 @@
 use super::place::Place;
 use super::tasks::Tasks;
 use crate::args::Arguments;
-use crate::doors::Callers;
-use crate::doors::orgs::Orgs;
+use crate::doors::{Callers, Names, Orgs};
 use crate::health::Part;
 use crate::intake::Arrival;
 use crate::listen::Listener;
@@ -22,6 +21,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Connect to the cluster, or put the recording into the ledger.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts that are watched, and who needs to know"
+)]
 pub(super) async fn callers(
     arguments: &Arguments,
     place: &Place,
@@ -29,10 +32,14 @@ pub(super) async fn callers(
     writer: &Writer,
     metrics: &Metrics,
     policies_part: Part,
+    orgs_part: Part,
     tasks: &mut Tasks,
 ) -> Result<Callers> {
     match &arguments.replay {
-        Some(dir) => replayed(dir, court, writer, &policies_part).await,
+        Some(dir) => {
+            orgs_part.ready();
+            replayed(dir, court, writer, &policies_part).await
+        }
         None => {
             let client = client(arguments.kubeconfig.as_deref()).await?;
             let watch = Watch::new(
@@ -51,25 +58,20 @@ pub(super) async fn callers(
             };
             tasks.spawn("listening to Kyverno's Events", listener.run());
             tasks.spawn("watching the law", watch.run());
-            let names = &arguments.names;
-            let orgs = Orgs::named(
-                Some(client.clone()),
-                &names.krate_group,
-                &names.label_prefix,
-                &names.org_namespace_prefix,
-                &names.platform_namespace,
-            );
+            let (orgs, watch) =
+                Orgs::watched(client.clone(), names(arguments), orgs_part, metrics.clone());
+            tasks.spawn("watching orgs", watch.run());
             let publisher = Publisher {
                 client: client.clone(),
                 store: place.store.clone(),
                 writer: writer.clone(),
                 laws: Arc::clone(&court.laws),
-                orgs,
+                orgs: orgs.clone(),
                 metrics: metrics.clone(),
                 instance: arguments.instance.clone().unwrap_or_else(host_name),
             };
             tasks.spawn("publishing Events", publisher.run());
-            Ok(Callers::Cluster(client))
+            Ok(Callers::Cluster { client, orgs })
         }
     }
 }
@@ -86,7 +88,7 @@ pub(super) fn reports(
 ) {
     match callers {
         Callers::Replay { .. } => part.ready(),
-        Callers::Cluster(client) => {
+        Callers::Cluster { client, .. } => {
             let watch = reports::Watch::new(reports::Parts {
                 client: client.clone(),
                 reports: known.clone(),
@@ -98,6 +100,17 @@ pub(super) fn reports(
             });
             tasks.spawn("watching reports", watch.run());
         }
+    }
+}
+
+/// What Krate calls things here.
+pub(super) fn names(arguments: &Arguments) -> Names {
+    let names = &arguments.names;
+    Names {
+        krate_group: names.krate_group.clone(),
+        label_prefix: names.label_prefix.clone(),
+        org_namespace_prefix: names.org_namespace_prefix.clone(),
+        platform_namespace: names.platform_namespace.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The doors for readers: REST, the aggregated API, and what an operator asks.
 
+use super::callers;
 use super::place::Place;
 use super::reloading;
 use super::tasks::Tasks;
@@ -49,7 +50,7 @@ pub(super) async fn admin(
 pub(super) async fn reading(
     arguments: &Arguments,
     place: &Place,
-    callers: doors::Callers,
+    readers: doors::Callers,
     known: doors::Known,
     verifier_key: String,
     court: Arc<Court>,
@@ -60,23 +61,19 @@ pub(super) async fn reading(
 ) -> Result<()> {
     let given = &arguments.reading;
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let token = match &callers {
+    let token = match &readers {
         doors::Callers::Replay { token } => Some(token.clone()),
-        doors::Callers::Cluster(_) => None,
+        doors::Callers::Cluster { .. } => None,
     };
     let at = given.listen.or(token.as_ref().map(|_| loopback));
-    let names = &arguments.names;
     let live = arguments.replay.is_none();
     let import = live.then(|| doors::Import::new(court, writer, metrics.clone()));
     let settings = doors::Settings {
         import,
-        krate_group: names.krate_group.clone(),
-        label_prefix: names.label_prefix.clone(),
-        org_namespace_prefix: names.org_namespace_prefix.clone(),
-        platform_namespace: names.platform_namespace.clone(),
+        names: callers::names(arguments),
         known,
         metrics: metrics.clone(),
-        ..doors::Settings::new(place.store.clone(), callers, verifier_key)
+        ..doors::Settings::new(place.store.clone(), readers, verifier_key)
     };
     let state = doors::State::new(settings);
     if let Some(at) = at {

@@ -52,6 +52,7 @@ impl Call {
             }
             asked.name = Some(name);
         }
+        let sharing = self.state.inner.orgs.sharing();
         let scope = self.granted(Verb::Watch).await?.scope;
         let inner = &self.state.inner;
         let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
@@ -92,6 +93,7 @@ impl Call {
             scope,
             asked.filter.clone(),
             from,
+            sharing,
             inner.reauthorise,
             Box::new(move || {
                 let (state, caller, ask) = (state.clone(), caller.clone(), ask.clone());

@@ -8,6 +8,7 @@ use crate::doors::State;
 use crate::doors::ask::{Ask, Granted, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::json::Json;
+use crate::doors::orgs::Sharing;
 use crate::doors::params::Params;
 use crate::doors::read::{Asked, FoundViolation, Kepts, Origin, Scope};
 use crate::doors::violation::Violation;
@@ -111,6 +112,7 @@ pub(super) async fn watch(
     let caller = inner.gate.caller(&headers).await?;
     Params::parse(&uri)?.none()?;
     let (ask, _) = Under::Org(org).ask(None)?;
+    let sharing = inner.orgs.sharing();
     let scope = state.granted(&caller, Verb::Watch, &ask).await?.scope;
     let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
         return Err(Refusal::busy("too many open streams; try again"));
@@ -121,6 +123,7 @@ pub(super) async fn watch(
         headers,
         ask,
         scope,
+        sharing,
         frames,
         _permit: permit,
         _open: inner.metrics.stream("sse"),
@@ -136,6 +139,7 @@ struct Watch {
     headers: HeaderMap,
     ask: Ask,
     scope: Scope,
+    sharing: Sharing,
     frames: mpsc::Sender<Bytes>,
     _permit: OwnedSemaphorePermit,
     _open: OpenStream,
@@ -167,8 +171,10 @@ impl Watch {
                     return;
                 }
             }
-            let anew = asked.elapsed() >= self.state.inner.reauthorise;
+            let over = asked.elapsed() >= self.state.inner.reauthorise;
+            let anew = over || self.sharing.is_stale();
             if anew {
+                self.sharing.renew();
                 match self
                     .state
                     .granted_still(&self.headers, Verb::Watch, &self.ask)

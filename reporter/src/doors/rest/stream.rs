@@ -66,6 +66,7 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
         ..filter
     };
     let org = under.org();
+    let sharing = inner.orgs.sharing();
     let Granted { scope, partial } = state.granted(&caller, Verb::Watch, &ask).await?;
     let size = inner.records.size().await.map_err(unread)?;
     // What a browser saw last says more than the address that it began with.
@@ -86,6 +87,7 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
         scope,
         filter,
         from,
+        sharing,
         inner.reauthorise,
         {
             let (state, headers) = (state.clone(), headers.clone());

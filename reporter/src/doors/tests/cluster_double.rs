@@ -1,13 +1,14 @@
 //! A double of the Kubernetes API: tokens, permissions and Krate's objects as a test
-//! sets them. It answers only what the doors ask.
+//! sets them, listed and watched. It answers only what the doors ask.
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 /// What the cluster holds. Change it while the router runs.
 #[derive(Default)]
@@ -32,16 +33,38 @@ pub struct Cluster {
     pub down: bool,
     /// Without Krate's kinds.
     pub bare: bool,
+    /// Nothing that tells of orgs can be listed or watched.
+    pub broken: bool,
     /// Requests by last part of the path.
     pub asked: BTreeMap<String, usize>,
+    /// What a list said, by plural and version.
+    listed: BTreeMap<(String, u64), Objects>,
 }
 
+type Objects = BTreeMap<String, Value>;
+
 #[derive(Clone, Default)]
-pub struct ClusterDouble(pub Arc<Mutex<Cluster>>);
+pub struct ClusterDouble {
+    cluster: Arc<Mutex<Cluster>>,
+    /// Another one after each change.
+    version: Arc<watch::Sender<u64>>,
+}
+
+/// Steps that others take until they know of a change: many more than it takes.
+const STEPS: usize = 300;
 
 impl ClusterDouble {
     pub fn change<T>(&self, change: impl FnOnce(&mut Cluster) -> T) -> T {
-        change(&mut self.0.lock().unwrap())
+        let changed = change(&mut self.cluster.lock().unwrap());
+        self.version.send_modify(|version| *version += 1);
+        changed
+    }
+
+    /// Returns when those who watch know of the last change: they are in the same thread.
+    pub async fn told(&self) {
+        for _ in 0..STEPS {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub fn grant(&self, user: &str, namespace: &str) {
@@ -58,7 +81,8 @@ impl ClusterDouble {
     }
 
     pub fn asked(&self, what: &str) -> usize {
-        self.change(|cluster| cluster.asked.get(what).copied().unwrap_or(0))
+        let cluster = self.cluster.lock().unwrap();
+        cluster.asked.get(what).copied().unwrap_or(0)
     }
 
     pub fn client(&self) -> kube::Client {
@@ -69,46 +93,109 @@ impl ClusterDouble {
                 let (head, body) = request.into_parts();
                 let bytes = body.collect().await.unwrap().to_bytes();
                 let body = serde_json::from_slice(&bytes).unwrap_or_default();
-                Ok::<_, std::convert::Infallible>(double.answer(
-                    &head.method,
-                    head.uri.path(),
-                    &body,
-                ))
+                Ok::<_, std::convert::Infallible>(double.answer(&head.method, &head.uri, &body))
             }
         });
         kube::Client::new(service, "default")
     }
 
-    fn answer(&self, method: &Method, path: &str, body: &Value) -> Response<Body> {
-        self.change(|cluster| {
-            let what = path.rsplit('/').next().unwrap_or_default().to_owned();
-            *cluster.asked.entry(what.clone()).or_default() += 1;
-            if cluster.down {
-                return failed(StatusCode::INTERNAL_SERVER_ERROR);
+    fn answer(&self, method: &Method, uri: &Uri, body: &Value) -> Response<Body> {
+        let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        let version = *self.version.borrow();
+        let cluster = &mut *self.cluster.lock().unwrap();
+        let what = path.rsplit('/').next().unwrap_or_default();
+        *cluster.asked.entry(what.to_owned()).or_default() += 1;
+        if cluster.down {
+            return failed(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        match (method.as_str(), what) {
+            ("POST", "tokenreviews") => reply(cluster.token_review(body)),
+            ("POST", "subjectaccessreviews") => reply(cluster.access_review(body)),
+            ("GET", name) if path == format!("/api/v1/namespaces/{name}") => {
+                match cluster.namespace(name) {
+                    Some(namespace) => reply(namespace),
+                    None => failed(StatusCode::NOT_FOUND),
+                }
             }
-            match (method.as_str(), what.as_str()) {
-                ("POST", "tokenreviews") => reply(cluster.token_review(body)),
-                ("POST", "subjectaccessreviews") => reply(cluster.access_review(body)),
-                ("GET", "namespaces") => reply(cluster.namespace_list()),
-                ("GET", name) if path == format!("/api/v1/namespaces/{name}") => {
-                    match cluster.namespace(name) {
-                        Some(namespace) => reply(namespace),
-                        None => failed(StatusCode::NOT_FOUND),
-                    }
+            ("GET", _) if path == "/api/v1/namespaces" || is_krates(path) => {
+                if cluster.broken {
+                    return failed(StatusCode::INTERNAL_SERVER_ERROR);
                 }
-                ("GET", "organizations" | "orgnamespacebindings") if cluster.bare => {
-                    failed(StatusCode::NOT_FOUND)
+                let Some(objects) = cluster.objects(what, version) else {
+                    return failed(StatusCode::NOT_FOUND);
+                };
+                if query.contains("watch=true") {
+                    let since = query
+                        .split('&')
+                        .find_map(|one| one.strip_prefix("resourceVersion="));
+                    let since = since.and_then(|since| since.parse().ok()).unwrap();
+                    let listed = cluster.listed.get(&(what.to_owned(), since));
+                    return self.watching(what, listed.expect("a version of a list").clone());
                 }
-                ("GET", "organizations") if path.contains("/namespaces/krate-system/") => {
-                    reply(list(&cluster.organizations))
-                }
-                ("GET", "orgnamespacebindings") if path.contains("/namespaces/krate-system/") => {
-                    reply(list(&cluster.bindings))
-                }
-                _ => panic!("the double does not know {method} {path}"),
+                let answer = list(&objects, version);
+                cluster.listed.insert((what.to_owned(), version), objects);
+                reply(answer)
             }
-        })
+            _ => panic!("the double does not know {method} {path}"),
+        }
     }
+
+    /// One line for each difference from what was listed, for as long as it answers.
+    fn watching(&self, what: &str, listed: Objects) -> Response<Body> {
+        let state = (
+            self.clone(),
+            what.to_owned(),
+            listed,
+            self.version.subscribe(),
+        );
+        let lines =
+            futures::stream::unfold(state, |(double, what, known, mut version)| async move {
+                loop {
+                    let now = {
+                        let cluster = double.cluster.lock().unwrap();
+                        let objects = cluster.objects(&what, *version.borrow_and_update());
+                        objects.filter(|_| !cluster.down && !cluster.broken)?
+                    };
+                    let lines = differences(&known, &now);
+                    if !lines.is_empty() {
+                        let lines = axum::body::Bytes::from(lines);
+                        let state = (double, what, now, version);
+                        return Some((Ok::<_, std::convert::Infallible>(lines), state));
+                    }
+                    version.changed().await.ok()?;
+                }
+            });
+        Response::new(Body::from_stream(lines))
+    }
+}
+
+fn is_krates(path: &str) -> bool {
+    let within = path.strip_prefix("/apis/krate.a5c.ai/v1alpha1/namespaces/krate-system/");
+    matches!(within, Some("organizations" | "orgnamespacebindings"))
+}
+
+/// As a watch says them. That an object is at a newer version is no difference.
+fn differences(known: &Objects, now: &Objects) -> String {
+    let mut lines = String::new();
+    let mut line = |word: &str, object: &Value| {
+        lines += &format!("{}\n", json!({"type": word, "object": object}));
+    };
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        object["metadata"]["resourceVersion"].take();
+        object
+    };
+    for (name, object) in now {
+        match known.get(name) {
+            None => line("ADDED", object),
+            Some(old) if plain(old) != plain(object) => line("MODIFIED", object),
+            Some(_) => {}
+        }
+    }
+    for (_, object) in known.iter().filter(|(name, _)| !now.contains_key(*name)) {
+        line("DELETED", object);
+    }
+    lines
 }
 
 impl Cluster {
@@ -193,14 +280,23 @@ impl Cluster {
         )
     }
 
-    fn namespace_list(&self) -> Value {
-        let items: Vec<Value> = self
-            .namespaces
-            .keys()
-            .filter_map(|name| self.namespace(name))
-            .collect();
-        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
-               "metadata": {}, "items": items})
+    /// By name; `None`: not served.
+    fn objects(&self, what: &str, version: u64) -> Option<Objects> {
+        let all = match what {
+            "namespaces" => {
+                let names = self.namespaces.keys();
+                names.filter_map(|name| self.namespace(name)).collect()
+            }
+            _ if self.bare => return None,
+            "organizations" => self.organizations.clone(),
+            _ => self.bindings.clone(),
+        };
+        let named = |mut object: Value| {
+            object["metadata"]["resourceVersion"] = version.to_string().into();
+            let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+            (name, object)
+        };
+        Some(all.into_iter().map(named).collect())
     }
 }
 
@@ -211,8 +307,10 @@ fn reviewed(spec: &Value, allowed: bool) -> Value {
     })
 }
 
-fn list(items: &[Value]) -> Value {
-    json!({"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "List", "metadata": {}, "items": items})
+fn list(objects: &Objects, version: u64) -> Value {
+    let items: Vec<&Value> = objects.values().collect();
+    json!({"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "List",
+           "metadata": {"resourceVersion": version.to_string()}, "items": items})
 }
 
 fn reply(body: Value) -> Response<Body> {

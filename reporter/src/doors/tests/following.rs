@@ -3,7 +3,9 @@
 use super::world::{Denial, World, id};
 use crate::doors::error::Refusal;
 use crate::doors::follow::{End, Following, Head, Step};
+use crate::doors::orgs::Sharing;
 use crate::doors::read::{Known, Records, Scope};
+use crate::doors::{Names, Orgs};
 use docket_ledger::entry::Class;
 use docket_ledger::query::Filter;
 use futures::FutureExt as _;
@@ -55,10 +57,16 @@ impl Place {
             scope,
             Filter::default(),
             from,
+            sharing(),
             EVERY,
             Box::new(move || ready(Ok(again.clone())).boxed()),
         )
     }
+}
+
+/// Of a cluster in which that never changes.
+fn sharing() -> Sharing {
+    Orgs::by_name(Names::default()).sharing()
 }
 
 fn seen(step: &Step) -> Vec<(u64, u64, bool)> {
@@ -136,8 +144,8 @@ async fn a_permission_that_is_taken_away_ends_the_stream_when_it_is_asked_for_ag
         ready(answer.ok_or_else(|| Refusal::forbidden("not any more"))).boxed()
     };
     let records = place.records.clone();
-    let mut following =
-        Following::new(records, scope, Filter::default(), 0, EVERY, Box::new(again));
+    let (filter, again) = (Filter::default(), Box::new(again));
+    let mut following = Following::new(records, scope, filter, 0, sharing(), EVERY, again);
     let began = tokio::time::Instant::now();
     assert!(following.next(PATIENCE).await.is_ok());
     allowed.store(false, Ordering::Relaxed);

@@ -73,7 +73,10 @@ impl World {
         cluster.grant("admin", "*");
         cluster.grant("reader", "*");
         cluster.change(|cluster| cluster.importers.insert("admin".into()));
-        let callers = Callers::Cluster(cluster.client());
+        let callers = Callers::Cluster {
+            client: cluster.client(),
+            orgs: crate::doors::Orgs::by_name(crate::doors::Names::default()),
+        };
         let import = Import::new(Arc::new(court), writer, metrics);
         let settings = Settings {
             import: Some(import),

@@ -2,6 +2,7 @@
 
 mod access;
 mod aggregated;
+mod bindings;
 mod cluster_double;
 mod described;
 mod evidence;

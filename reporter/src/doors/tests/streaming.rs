@@ -31,6 +31,7 @@ impl Events {
             request = request.header("last-event-id", last);
         }
         let request = request.body(Body::empty()).unwrap();
+        world.cluster.told().await;
         let response = world.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         let (head, body) = response.into_parts();
@@ -67,7 +68,7 @@ impl Events {
     }
 
     /// The next one that is no heartbeat.
-    async fn news(&mut self) -> Event {
+    pub(super) async fn news(&mut self) -> Event {
         loop {
             let event = self.next().await.expect("an event");
             if event.1["type"] != "heartbeat" {
@@ -76,7 +77,7 @@ impl Events {
         }
     }
 
-    async fn connected(&mut self) -> Event {
+    pub(super) async fn connected(&mut self) -> Event {
         let event = self.next().await.expect("an event");
         assert_eq!(event.1["type"], "connected", "{event:?}");
         event

@@ -2,7 +2,10 @@
 
 use super::cluster_double::ClusterDouble;
 use crate::doors::read::Records;
-use crate::doors::{Callers, Head, Known, Patience, Settings, State, aggregated, router};
+use crate::doors::{
+    Callers, Head, Known, Names, Orgs, Patience, Settings, State, aggregated, router,
+};
+use crate::health::Health;
 use crate::metrics::{Metrics, render};
 use crate::serve::Peer;
 use axum::Router;
@@ -107,9 +110,16 @@ impl World {
         let store = Store::open(&file, options).unwrap();
         let cluster = ClusterDouble::default();
         cluster.grant("admin", "*");
-        let callers = Callers::Cluster(cluster.client());
-        let mut settings = Settings::new(file, callers, store.verifier_key());
         let (metrics, registry) = Metrics::new();
+        let part = Health::default().part("orgs", "");
+        let names = Names::default();
+        let (orgs, watch) = Orgs::watched(cluster.client(), names, part, metrics.clone());
+        tokio::spawn(watch.run());
+        let callers = Callers::Cluster {
+            client: cluster.client(),
+            orgs,
+        };
+        let mut settings = Settings::new(file, callers, store.verifier_key());
         settings.metrics = metrics;
         settings.patience = Patience {
             token: Duration::from_millis(200),
@@ -199,6 +209,7 @@ impl World {
 
     /// With a client certificate of that common name.
     pub async fn proxied(&self, peer: &str, mut request: Request<Body>) -> Answer {
+        self.cluster.told().await;
         request.extensions_mut().insert(Peer(Some(peer.to_owned())));
         let response = self.aggregated.clone().oneshot(request).await.unwrap();
         Answer::read(response).await
@@ -209,6 +220,7 @@ impl World {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        self.cluster.told().await;
         Answer::read(self.router.clone().oneshot(request).await.unwrap()).await
     }
 }

@@ -2,7 +2,7 @@
 //! by name, and fails where a test says so. The real one answers in the cluster ring.
 
 use super::{personal, public, user};
-use crate::doors::orgs::Orgs;
+use crate::doors::orgs::{Names, Orgs, Seen};
 use crate::health::Health;
 use crate::intake::{Arrival, Waits};
 use crate::law::Laws;
@@ -27,7 +27,6 @@ struct Server {
     creates: usize,
     /// Answers of the next requests about Events.
     failures: Vec<u16>,
-    bindings: Vec<Value>,
 }
 
 #[derive(Clone, Default)]
@@ -62,12 +61,9 @@ impl Double {
 impl Server {
     fn answer(&mut self, method: &str, path: &str, body: Value) -> Response<axum::body::Body> {
         let last = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let list = |items: &[Value]| json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
         match (method, last.as_str()) {
             ("POST", "selfsubjectreviews") => reply(json!({"metadata": {}, "status": {"userInfo":
                 {"username": "system:serviceaccount:docket-system:docket-reporter"}}})),
-            ("GET", "namespaces" | "organizations") => reply(list(&[])),
-            ("GET", "orgnamespacebindings") => reply(list(&self.bindings)),
             _ if !self.failures.is_empty() => failed(self.failures.remove(0)),
             ("POST", "events") => {
                 self.creates += 1;
@@ -168,17 +164,13 @@ impl World {
     }
 
     async fn desk(&self) -> Desk {
-        let client = self.double.client();
-        let names = [
-            "krate.a5c.ai",
-            "krate.a5c.ai/",
-            "krate-org-",
-            "krate-system",
-        ];
-        let [group, label, prefix, platform] = names;
+        self.desk_of(Orgs::by_name(Names::default())).await
+    }
+
+    async fn desk_of(&self, orgs: Orgs) -> Desk {
         Desk::open(Publisher {
-            orgs: Orgs::named(Some(client.clone()), group, label, prefix, platform),
-            client,
+            orgs,
+            client: self.double.client(),
             store: self.directory.path().join("ledger"),
             writer: self.writer.clone(),
             laws: Arc::new(Laws::new(None)),
@@ -295,13 +287,9 @@ async fn a_deleted_event_is_followed_by_a_new_one() {
 #[tokio::test]
 async fn a_namespace_of_several_orgs_has_no_events_and_neither_has_docket() {
     let mut world = World::new();
-    let binding = |org: &str| {
-        json!({"apiVersion": "krate.a5c.ai/v1alpha1", "kind": "OrgNamespaceBinding",
-        "metadata": {"name": org}, "spec": {"namespace": "common", "organizationRef": org}})
-    };
-    let both = vec![binding("acme"), binding("globex")];
-    world.double.with(|server| server.bindings = both);
-    let mut desk = world.desk().await;
+    let both = [("common", "acme"), ("common", "globex")];
+    let (orgs, _sender) = Orgs::seen(&both, true);
+    let mut desk = world.desk_of(orgs).await;
     world
         .denied(|public, _| public.namespace = "common".into())
         .await;
@@ -316,6 +304,44 @@ async fn a_namespace_of_several_orgs_has_no_events_and_neither_has_docket() {
     world.denied(nothing).await;
     caught_up(&mut desk).await;
     assert_eq!(world.double.events().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_was_deleted_does_not_come_again_where_several_orgs_share_by_now() {
+    let mut world = World::new();
+    let (orgs, seen) = Orgs::seen(&[("common", "acme")], true);
+    let mut desk = world.desk_of(orgs).await;
+    let common = |public: &mut Public, _: &mut Personal| public.namespace = "common".into();
+    world.denied(common).await;
+    caught_up(&mut desk).await;
+    assert_eq!(world.double.events().len(), 1);
+    world.denied(common).await;
+    caught_up(&mut desk).await;
+    world.double.with(|server| server.events.clear());
+    let both = [("common", "acme"), ("common", "globex")];
+    seen.send_replace(Seen::of(&both, true));
+    desk.round().await.unwrap();
+    world.counted("gone", 1);
+    assert!(world.double.events().is_empty());
+}
+
+#[tokio::test]
+async fn while_it_is_not_known_which_namespaces_are_shared_no_event_is_published() {
+    let mut world = World::new();
+    let (orgs, seen) = Orgs::seen(&[], false);
+    let mut desk = world.desk_of(orgs).await;
+    world
+        .denied(|public, _| public.namespace = "common".into())
+        .await;
+    world.denied(nothing).await;
+    assert!(desk.page().await.unwrap(), "it is looked at again");
+    assert!(world.double.events().is_empty());
+    // The binding that was on its way.
+    let both = [("common", "acme"), ("common", "globex")];
+    seen.send_replace(Seen::of(&both, true));
+    caught_up(&mut desk).await;
+    assert_eq!(world.double.events().len(), 1);
+    world.counted("sharedNamespace", 1);
 }
 
 #[tokio::test]
