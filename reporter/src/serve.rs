@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -24,6 +24,9 @@ use tower::ServiceExt as _;
 const CONNECTIONS: usize = 512;
 /// The same where most of them stay open: watches, of which the door has its own limit.
 const WIDE: usize = 4096;
+/// Connections that wait to be accepted, at most; the system may allow fewer
+/// (`net.core.somaxconn`). All readers come back at once after a restart.
+const WAITING: u32 = 1024;
 /// Headers of a request over HTTP/1.1.
 const MANY: usize = 4096;
 /// Requests of one HTTP/2 connection at a time.
@@ -53,9 +56,7 @@ impl Bound {
     /// # Errors
     /// If the address can't be bound.
     pub async fn bind(name: &'static str, at: SocketAddr, tls: Option<Server>) -> Result<Bound> {
-        let listener = TcpListener::bind(at)
-            .await
-            .with_context(|| format!("cannot listen on {at} ({name})"))?;
+        let listener = listen(at).with_context(|| format!("cannot listen on {at} ({name})"))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         tracing::info!(
             listener = name,
@@ -150,6 +151,17 @@ impl Bound {
     }
 }
 
+fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart binds though connections of the last process linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(WAITING)
+}
+
 async fn handshake(
     stream: TcpStream,
     config: Arc<rustls::ServerConfig>,
@@ -207,5 +219,24 @@ async fn connection<I>(
         .into_owned();
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("connection ended: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::try_join_all;
+
+    #[tokio::test]
+    async fn readers_that_come_at_once_wait_their_turn() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let all = allowed.trim().parse::<usize>().unwrap().min(1000);
+        let at = ([127, 0, 0, 1], 0).into();
+        let bound = Bound::bind("test", at, None).await.unwrap();
+        // Nobody is accepted meanwhile. One that the system drops tries again for minutes.
+        let at = bound.address().unwrap();
+        let coming = try_join_all((0..all).map(|_| TcpStream::connect(at)));
+        let waiting = tokio::time::timeout(Duration::from_secs(20), coming).await;
+        assert_eq!(waiting.expect("all are queued").unwrap().len(), all);
     }
 }

@@ -10,9 +10,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::path::Path;
 use std::time::Duration;
+use tower::limit::ConcurrencyLimit;
 
 /// The reporter is near: what takes longer is down.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Connections that are being made at one time, handshake included; others wait their turn.
+/// When a thousand watches are begun anew at once, the queue of those whom the reporter has
+/// yet to accept must not overflow: what is dropped there is sent again after a second only.
+/// The system may queue as few as 128.
+const CONNECTING: usize = 64;
 /// A reporter whose host is gone ends its watches after three of these.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Idle connections that are kept for the next call, and for how long.
@@ -20,7 +26,7 @@ const IDLE: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// Calls the reporter.
-pub type Reporter = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub type Reporter = Client<ConcurrencyLimit<HttpsConnector<HttpConnector>>, Empty<Bytes>>;
 
 /// The files of our calls to the reporter.
 pub struct ReporterFiles(pub ClientFiles);
@@ -51,7 +57,7 @@ impl Files for ReporterFiles {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE)
             .pool_idle_timeout(IDLE_TIME)
-            .build(connector);
+            .build(ConcurrencyLimit::new(connector, CONNECTING));
         Ok((client, expiry))
     }
 }

@@ -437,6 +437,41 @@ async fn watches_have_their_seats_and_leave_calls_theirs() {
 }
 
 #[tokio::test]
+async fn a_thousand_watches_opened_at_once_are_all_open() {
+    let (witness, reporter) = together(&["--api-timeout", "60s"]).await;
+    let connections = [H2::connect(&witness).await, H2::connect(&witness).await];
+    let opening = (0..1000).map(|n| {
+        // One user may have an eighth of the seats.
+        let (connection, user) = (connections[n % 2].clone(), format!("user-{}", n % 50));
+        async move { connection.begin(WATCH, &user).await }
+    });
+    // The reporter is busy, longer than it may take to connect to it.
+    let busy = reporter.busy().await;
+    let free = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        drop(busy);
+    };
+    let (open, ()) = tokio::join!(futures::future::join_all(opening), free);
+    let refused: Vec<StatusCode> = open.iter().map(http::Response::status).collect();
+    let refused = refused.iter().filter(|status| **status != 200).count();
+    let why = witness.all_logged("the reporter cannot be asked");
+    assert_eq!(refused, 0, "{why:?}");
+    // Each of them is one of the reporter's, and brings what that one is sent.
+    let feeds = reporter.feeds();
+    assert_eq!(feeds.len(), 1000);
+    for (n, feed) in feeds.iter().enumerate() {
+        feed.unbounded_send(Ok(format!("{n}\n").into())).unwrap();
+    }
+    let mut got = Vec::<u32>::new();
+    for mut answer in open {
+        let event = piece(&mut answer).await.unwrap().unwrap();
+        got.push(std::str::from_utf8(&event).unwrap().trim().parse().unwrap());
+    }
+    got.sort_unstable();
+    assert_eq!(got, (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_given_up_and_a_watch_is_not() {
     let (witness, reporter) = together(&["--api-timeout", "400ms"]).await;
     let got = ask(&witness, "GET", "/apis/docket.a5c.ai/v1/silent", &[ANN]).await;

@@ -39,6 +39,8 @@ pub struct Seen {
 
 #[derive(Default)]
 struct Shared {
+    /// Held by a test, nobody is let in.
+    busy: Arc<tokio::sync::Mutex<()>>,
     seen: Mutex<Vec<Seen>>,
     feeds: Mutex<Vec<Feed>>,
 }
@@ -68,6 +70,7 @@ impl Reporter {
             let acceptor = TlsAcceptor::from(config);
             let mut connections = JoinSet::new();
             loop {
+                drop(inside.busy.lock().await);
                 let Ok((stream, _)) = listener.accept().await else {
                     continue;
                 };
@@ -92,6 +95,12 @@ impl Reporter {
             shared,
             task,
         }
+    }
+
+    /// From here on nobody is let in, until what is returned is dropped; the system still
+    /// takes connections for it, as many as it queues.
+    pub async fn busy(&self) -> impl Drop + use<> {
+        Arc::clone(&self.shared.busy).lock_owned().await
     }
 
     /// What it was asked.
