@@ -6,10 +6,10 @@ BUILD := $(CARGO) build --workspace
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PLANE := $(TARGET)/debug/plane
 
-.PHONY: help up down run record texts test offline fault cluster tlog rest bench lint ci
+.PHONY: help up down run record texts test offline fault cluster cluster-1.18 tlog rest bench lint ci
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build:
 	@$(BUILD)
@@ -47,6 +47,9 @@ rest: ## requests made from the REST description, against a real reporter (Pytho
 cluster: ## the real control plane
 	@tests/rings cluster
 
+cluster-1.18: ## of that ring what Kyverno 1.18 does differently, on Kyverno 1.18
+	@tests/rings cluster-1.18
+
 bench: ## figures, each a ratio to a baseline of the same run
 	@$(CARGO) build --release --workspace
 	@$(TARGET)/release/docket-bench witness
@@ -58,5 +61,5 @@ lint: ## formatting and lints
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --features docket-tests/cluster,docket-tests/fault,docket-reporter/fault -- -D warnings
 
-ci: lint ## what every change must pass
+ci: lint ## what every change must pass: every ring, of Kyverno 1.18 what differs
 	@CLUSTER=required tests/rings all

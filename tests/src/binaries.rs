@@ -2,32 +2,18 @@
 //! `target/controlplane` by the hash of what they are built from, and Docket's own from
 //! Cargo.
 
+mod go;
+
+pub use go::GoError;
+
 use crate::paths;
 use crate::progress::Progress;
 use anyhow::{Context as _, Result, bail};
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use go::Go;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
-
-/// Why there is no control plane on this machine. The plane's commands and `make test`
-/// print it and offer what works without Go.
-#[derive(Debug, thiserror::Error)]
-pub enum GoError {
-    /// No `go` on the PATH.
-    #[error("Go is not installed: the real control plane needs Go {0} or newer on the PATH")]
-    Missing(String),
-    /// Too old for the modules.
-    #[error("Go {found} is too old: the real control plane needs Go {needed} or newer")]
-    TooOld {
-        /// What `go version` says.
-        found: String,
-        /// What the go.mod files say.
-        needed: String,
-    },
-}
 
 /// The built control plane.
 #[derive(Clone, Debug)]
@@ -135,9 +121,7 @@ impl Module {
             }
         }
         let hash = data_encoding::HEXLOWER.encode(&hash.finish().as_ref()[..6]);
-        Ok(paths::target()
-            .join("controlplane")
-            .join(format!("{}-{hash}", self.name)))
+        Ok(paths::control_planes().join(format!("{}-{hash}", self.name)))
     }
 
     fn needs(&self) -> Result<String> {
@@ -153,18 +137,23 @@ pub fn ready_or_buildable() -> Result<bool> {
     if is_built(&APISERVER)? && is_built(kyverno)? {
         return Ok(true);
     }
-    check_go(kyverno)?;
+    let needed = [APISERVER.needs()?, kyverno.needs()?];
+    let newest = needed.into_iter().max_by_key(|needed| go::version(needed));
+    go::check(newest.unwrap_or_default())?;
     Ok(false)
 }
 
-/// Returns the control plane's programs, building what is missing.
-pub fn control_plane(progress: &Progress) -> Result<ControlPlaneBinaries> {
+/// Returns the control plane's programs, building what is missing. Dropped before it is
+/// done, it ends the build.
+pub async fn control_plane(progress: &Progress) -> Result<ControlPlaneBinaries> {
     let module = kyverno()?;
-    if !(is_built(&APISERVER)? && is_built(module)?) {
-        check_go(module)?;
-        let _lock = lock()?;
-        build(&APISERVER, progress)?;
-        build(module, progress)?;
+    if !ready_or_buildable()? {
+        let go = Go::start(&paths::control_planes(), progress).await?;
+        for module in [&APISERVER, module] {
+            build(module, &go)
+                .await
+                .context("the control plane cannot be built")?;
+        }
     }
     let (apiserver, kyverno) = (APISERVER.output()?, module.output()?);
     Ok(ControlPlaneBinaries {
@@ -175,149 +164,27 @@ pub fn control_plane(progress: &Progress) -> Result<ControlPlaneBinaries> {
     })
 }
 
-/// Two test binaries must not build the same thing at once.
-fn lock() -> Result<File> {
-    let dir = paths::target().join("controlplane");
-    fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-    let file = File::create(dir.join("lock")).context("create the build lock")?;
-    file.lock()
-        .context("wait for another build of the control plane")?;
-    Ok(file)
-}
-
 fn is_built(module: &Module) -> Result<bool> {
     // Written last, when every program is in place.
     Ok(module.output()?.join("complete").exists())
 }
 
-fn check_go(kyverno: &Module) -> Result<()> {
-    let needed = [APISERVER.needs()?, kyverno.needs()?];
-    let needed = needed
-        .into_iter()
-        .max_by_key(|v| version(v))
-        .unwrap_or_default();
-    let found = Command::new("go")
-        .args(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .output();
-    let Ok(found) = found else {
-        bail!(GoError::Missing(needed))
-    };
-    let found = String::from_utf8_lossy(&found.stdout)
-        .trim()
-        .trim_start_matches("go")
-        .to_owned();
-    if version(&found) < version(&needed) {
-        bail!(GoError::TooOld { found, needed });
-    }
-    Ok(())
-}
-
-fn version(text: &str) -> Vec<u32> {
-    let digits = text
-        .split(['.', '-', ' ', 'r', 'b'])
-        .map(|part| part.parse().unwrap_or(0));
-    digits.collect()
-}
-
-fn build(module: &Module, progress: &Progress) -> Result<()> {
+async fn build(module: &Module, go: &Go<'_>) -> Result<()> {
     let output = module.output()?;
     if is_built(module)? {
         return Ok(());
     }
     fs::create_dir_all(&output).with_context(|| format!("create {}", output.display()))?;
     for (program, package, linker) in module.programs {
-        go_build(module, &output.join(program), package, linker, progress)?;
+        let to = output.join(program);
+        go.build(&module.dir(), package, linker, &to).await?;
     }
     if module.name != APISERVER.name {
-        copy_crds(module, &output.join("crds"))?;
+        for (path, dirs) in CRDS {
+            go::copy_yaml(&module.dir(), path, dirs, &output.join("crds"))?;
+        }
     }
     fs::write(output.join("complete"), "").context("mark the build complete")
-}
-
-fn go_build(
-    module: &Module,
-    to: &Path,
-    package: &str,
-    linker: &str,
-    progress: &Progress,
-) -> Result<()> {
-    let started = Instant::now();
-    let program = to
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let what = format!("building {program} from Go modules, once; minutes on a cold cache");
-    progress.begin_long(&what);
-    let mut go = Command::new("go")
-        .current_dir(module.dir())
-        .args([
-            "build",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            &format!("-s -w {linker}"),
-            "-o",
-        ])
-        .arg(to)
-        .arg(package)
-        .env("CGO_ENABLED", "0")
-        .env("GOTOOLCHAIN", "local")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("run go build")?;
-    let mut said: Vec<String> = Vec::new();
-    let mut modules = 0_usize;
-    let mut packages = 0_usize;
-    for line in BufReader::new(go.stderr.take().context("go has no output")?).lines() {
-        let line = line.context("read go's output")?;
-        if line.starts_with("go: downloading") {
-            modules += 1;
-        } else if !line.contains(' ') && line.contains('/') {
-            packages += 1;
-        } else {
-            said.push(line);
-        }
-        let counts = format!("building {program}: {modules} modules, {packages} packages");
-        progress.still(&counts, started);
-    }
-    let status = go.wait().context("wait for go build")?;
-    if !status.success() {
-        let tail = said[said.len().saturating_sub(20)..].join("\n");
-        bail!("go build of {program} failed; is the network or GOPROXY at hand?\n{tail}");
-    }
-    progress.end_long(&format!("built {program}"), started);
-    Ok(())
-}
-
-fn copy_crds(module: &Module, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
-    for (path, dirs) in CRDS {
-        let go = Command::new("go")
-            .current_dir(module.dir())
-            .args(["list", "-m", "-f", "{{.Dir}}", path])
-            .env("GOTOOLCHAIN", "local")
-            .output()
-            .context("run go list")?;
-        let root = PathBuf::from(String::from_utf8_lossy(&go.stdout).trim());
-        for dir in dirs {
-            let dir = root.join(dir);
-            let entries = fs::read_dir(&dir)
-                .with_context(|| format!("{path} has no CRDs in {}", dir.display()))?;
-            for entry in entries.flatten() {
-                let file = entry.path();
-                if file.extension() == Some(OsStr::new("yaml")) {
-                    let name = file.file_name().unwrap_or_default();
-                    fs::copy(&file, to.join(name))
-                        .with_context(|| format!("copy {}", file.display()))?;
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Docket's own programs.
@@ -376,21 +243,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_go_compare_by_number() {
-        assert!(version("1.26.10") > version("1.26.5"));
-        assert!(version("1.27rc1") > version("1.26.6"));
-        assert!(version("1.9") < version("1.26.5"));
-    }
-
-    #[test]
     fn the_modules_say_which_go_they_need() {
         for (line, module) in &KYVERNO {
             assert!(
-                version(&module.needs().unwrap()) >= version("1.26"),
+                go::version(&module.needs().unwrap()) >= go::version("1.26"),
                 "{line}"
             );
         }
-        assert!(version(&APISERVER.needs().unwrap()) >= version("1.26"));
+        assert!(go::version(&APISERVER.needs().unwrap()) >= go::version("1.26"));
     }
 
     #[test]

@@ -13,7 +13,21 @@ pub fn repository() -> PathBuf {
     found.or(compiled.parent()).unwrap_or(compiled).to_owned()
 }
 
-/// Cargo's target directory, which also caches the built control plane.
+/// Where planes live and the control plane is kept, in place of Cargo's target directory and
+/// the repository's: a cache of CI, or a place of a test's own.
+const PLANES: &str = "DOCKET_PLANES";
+
+fn planes() -> Option<PathBuf> {
+    let dir = std::env::var_os(PLANES).filter(|dir| !dir.is_empty())?;
+    Some(PathBuf::from(dir))
+}
+
+/// The built control planes, kept by the hash of what they are built from.
+pub fn control_planes() -> PathBuf {
+    planes().unwrap_or_else(target).join("controlplane")
+}
+
+/// Cargo's target directory.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) if !dir.is_empty() => PathBuf::from(dir),
@@ -23,10 +37,14 @@ pub fn target() -> PathBuf {
 
 /// The run of `make up`; its place is part of the contract (`target/run/env`).
 pub fn run() -> PathBuf {
-    repository().join("target/run")
+    runs().join("run")
 }
 
 /// Runs of tests, one directory each, removed when they end well.
 pub fn scratch_runs() -> PathBuf {
-    repository().join("target/test-runs")
+    runs().join("test-runs")
+}
+
+fn runs() -> PathBuf {
+    planes().unwrap_or_else(|| repository().join("target"))
 }

@@ -16,6 +16,7 @@ pub struct Progress {
 #[derive(Debug)]
 struct Line {
     shown: bool,
+    held: bool,
     last: Instant,
 }
 
@@ -39,6 +40,7 @@ impl Progress {
             terminal: std::io::stderr().is_terminal(),
             line: Mutex::new(Line {
                 shown: false,
+                held: false,
                 last: Instant::now(),
             }),
         }
@@ -78,17 +80,28 @@ impl Progress {
     /// It still runs; on a terminal the line is rewritten, elsewhere one appears seldom.
     pub fn still(&self, text: &str, started: Instant) {
         let took = elapsed(started.elapsed());
-        if self.terminal {
+        let mut line = self.lock();
+        if self.terminal && !line.held {
             let _ = write!(std::io::stderr(), "\r\u{1b}[K  … {text} ({took})");
-            self.lock().shown = true;
-        } else {
-            let mut line = self.lock();
-            if line.last.elapsed() >= STILL_RUNNING {
-                line.last = Instant::now();
-                drop(line);
-                self.write(&format!("    {text} ({took})\n"));
-            }
+            line.shown = true;
         }
+        if !self.terminal && line.last.elapsed() >= STILL_RUNNING {
+            line.last = Instant::now();
+            drop(line);
+            self.write(&format!("    {text} ({took})\n"));
+        }
+    }
+
+    /// From here on the running line is not shown, until it is let go: something else is
+    /// written to the terminal.
+    pub fn hold(&self) {
+        self.write("");
+        self.lock().held = true;
+    }
+
+    /// The end of that.
+    pub fn let_go(&self) {
+        self.lock().held = false;
     }
 
     /// A long step is over: said even when quiet, since it was announced.

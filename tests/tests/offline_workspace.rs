@@ -150,3 +150,28 @@ fn the_readme_names_only_files_that_exist() {
         .collect();
     assert!(missing.is_empty(), "the README names {missing:?}");
 }
+
+#[test]
+fn what_is_run_on_the_older_kyverno_are_tests_of_the_cluster_ring() {
+    let root = paths::repository();
+    let rings = std::fs::read_to_string(root.join("tests/rings")).unwrap();
+    let differs = rings.split("\nDIFFERS=\"").nth(1).unwrap();
+    let differs: Vec<&str> = differs
+        .split('"')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert!(differs.len() > 5, "{differs:?}");
+    // A filter that fits nothing would pass.
+    let lost: Vec<&&str> = differs
+        .iter()
+        .filter(|filter| {
+            let (module, name) = filter.split_once("::").unwrap();
+            let file = root.join(format!("tests/tests/cluster/{module}.rs"));
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            !text.contains(&format!("#[test]\nfn {name}"))
+        })
+        .collect();
+    assert!(lost.is_empty(), "no tests are called {lost:?}");
+}

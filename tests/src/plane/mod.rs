@@ -8,6 +8,7 @@ mod place;
 
 pub use place::{Place, Ports, end_stale_runs};
 
+use crate::binaries::ControlPlaneBinaries;
 use crate::call::Http;
 use crate::options::{Options, Part};
 use crate::pki::Authority;
@@ -52,7 +53,8 @@ impl ControlPlane {
 
     /// Starts a plane in a given place, telling how it goes.
     pub async fn start_in(place: Place, options: Options, progress: &Progress) -> Result<Self> {
-        let plane = ControlPlane::prepare(place, options, progress)?;
+        let built = binaries::control_plane(progress).await?;
+        let plane = ControlPlane::prepare(place, options, built, progress)?;
         match plane.bring_up(progress).await {
             Ok(()) => Ok(plane),
             Err(error) => {
@@ -62,8 +64,12 @@ impl ControlPlane {
         }
     }
 
-    fn prepare(place: Place, options: Options, progress: &Progress) -> Result<Self> {
-        let built = binaries::control_plane(progress)?;
+    fn prepare(
+        place: Place,
+        options: Options,
+        built: ControlPlaneBinaries,
+        progress: &Progress,
+    ) -> Result<Self> {
         let run = place.into_run_dir()?;
         let pki = run.join("pki");
         let ports = Ports::free()?;

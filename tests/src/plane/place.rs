@@ -40,6 +40,7 @@ impl Place {
             .disable_cleanup(true)
             .tempdir_in(&parent)
             .with_context(|| format!("create a run in {}", parent.display()))?;
+        own(run.path())?;
         Ok(Place(run.path().to_owned()))
     }
 
@@ -49,15 +50,20 @@ impl Place {
     }
 
     pub(super) fn into_run_dir(self) -> Result<PathBuf> {
-        let own = std::process::id();
         for dir in ["pids", "logs", "audit"] {
             let dir = self.0.join(dir);
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         }
-        let start = process::start_time(own).unwrap_or_default();
-        fs::write(self.0.join("owner"), format!("{own} {start}\n")).context("write the owner")?;
+        own(&self.0)?;
         Ok(self.0)
     }
+}
+
+/// Writes down that this process has made the run.
+fn own(run: &Path) -> Result<()> {
+    let own = std::process::id();
+    let start = process::start_time(own).unwrap_or_default();
+    fs::write(run.join("owner"), format!("{own} {start}\n")).context("write the owner")
 }
 
 /// Ends what test runs left behind whose owner is gone, and forgets those that were not

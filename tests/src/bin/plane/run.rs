@@ -9,34 +9,36 @@ use docket_tests::{ControlPlane, Options, Progress, day};
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Ended by Ctrl-C, as shells say it.
+const INTERRUPTED: u8 = 130;
+
 pub async fn run() -> Result<ExitCode> {
-    if let Err(error) = binaries::ready_or_buildable() {
-        let Some(reason) = error.downcast_ref::<GoError>() else {
-            return Err(error);
-        };
-        return replay::show(&reason.to_string()).await;
-    }
     let progress = Progress::visible();
-    progress.heading("Starting a control plane with Kyverno and Docket");
-    // Nobody wants to wait a minute here to be told who else denied.
-    let options = Options {
-        reporter_flags: vec!["--others-wait=5s".to_owned()],
-        ..Options::default()
+    match binaries::ready_or_buildable() {
+        Ok(true) => {}
+        Ok(false) => {
+            if unless_interrupted(replay::while_building(&progress))
+                .await?
+                .is_none()
+            {
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+        }
+        Err(error) => {
+            let Some(reason) = error.downcast_ref::<GoError>() else {
+                return Err(error);
+            };
+            return replay::instead(&reason.to_string()).await;
+        }
+    }
+    let Some(plane) = unless_interrupted(bring_up(&progress)).await? else {
+        return Ok(ExitCode::from(INTERRUPTED));
     };
-    let plane = ControlPlane::start_in(Place::run()?, options, &progress).await?;
-    let policies = Instant::now();
-    plane.apply_policies(&day::policies()?).await?;
-    progress.done(
-        "policies in force",
-        policies,
-        "deploy/policies, tests/controlplane/demo",
-    );
 
     let screen = Screen::new();
-    let done = tokio::select! {
-        biased;
-        done = follow_through(&plane, &screen) => done,
-        signal = tokio::signal::ctrl_c() => signal.map(|()| ExitCode::from(130)).map_err(Into::into),
+    let done = match unless_interrupted(follow_through(&plane, &screen)).await {
+        Ok(code) => Ok(code.unwrap_or(ExitCode::from(INTERRUPTED))),
+        Err(error) => Err(error),
     };
     if screen.terminal {
         eprintln!("\nCleaning up.");
@@ -48,6 +50,37 @@ pub async fn run() -> Result<ExitCode> {
         eprintln!("Logs are kept: {}", kept.display());
     }
     done
+}
+
+/// `None`: Ctrl-C came first. What was under way is dropped, which ends its processes.
+async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    tokio::select! {
+        biased;
+        done = work => done.map(Some),
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            eprintln!("\nEnded by Ctrl-C.");
+            Ok(None)
+        }
+    }
+}
+
+async fn bring_up(progress: &Progress) -> Result<ControlPlane> {
+    progress.heading("Starting a control plane with Kyverno and Docket");
+    // Nobody wants to wait a minute here to be told who else denied.
+    let options = Options {
+        reporter_flags: vec!["--others-wait=5s".to_owned()],
+        ..Options::default()
+    };
+    let plane = ControlPlane::start_in(Place::run()?, options, progress).await?;
+    let policies = Instant::now();
+    plane.apply_policies(&day::policies()?).await?;
+    progress.done(
+        "policies in force",
+        policies,
+        "deploy/policies, tests/controlplane/demo",
+    );
+    Ok(plane)
 }
 
 async fn follow_through(plane: &ControlPlane, screen: &Screen) -> Result<ExitCode> {
