@@ -185,8 +185,8 @@ impl ReportResult {
             return None;
         }
         let policy = text(result, "policy", 2 * NAME_LIMIT + 1);
-        // Kyverno puts the namespace of a namespaced policy before its name.
-        let (policy_namespace, policy) = policy.split_once('/').unwrap_or(("", &policy));
+        let (policy_namespace, policy) = names(&source, &policy);
+        let (policy_namespace, policy) = (policy_namespace.to_owned(), policy.to_owned());
         let properties = &result["properties"];
         let message = [&result["message"], &result["description"]]
             .into_iter()
@@ -194,8 +194,8 @@ impl ReportResult {
             .unwrap_or_default();
         Some(ReportResult {
             source,
-            policy_namespace: policy_namespace.to_owned(),
-            policy: policy.to_owned(),
+            policy_namespace,
+            policy,
             rule: of("rule"),
             judged,
             severity: of("severity"),
@@ -231,18 +231,7 @@ impl ReportResult {
 
     /// Kinds that the policy can be of, by who judged; empty for other tools.
     pub fn policy_kinds(&self) -> &'static [&'static str] {
-        match self.source.as_str() {
-            "kyverno" => &["ClusterPolicy", "Policy"],
-            "KyvernoValidatingPolicy" => &["ValidatingPolicy", "NamespacedValidatingPolicy"],
-            "KyvernoImageValidatingPolicy" => {
-                &["ImageValidatingPolicy", "NamespacedImageValidatingPolicy"]
-            }
-            "KyvernoMutatingPolicy" => &["MutatingPolicy", "NamespacedMutatingPolicy"],
-            "KyvernoGeneratingPolicy" => &["GeneratingPolicy", "NamespacedGeneratingPolicy"],
-            "ValidatingAdmissionPolicy" => &["ValidatingAdmissionPolicy"],
-            "MutatingAdmissionPolicy" => &["MutatingAdmissionPolicy"],
-            _ => &[],
-        }
+        kinds(&self.source)
     }
 
     /// Is this the policy that judged?
@@ -250,6 +239,38 @@ impl ReportResult {
         policy.name == self.policy
             && policy.namespace == self.policy_namespace
             && self.policy_kinds().contains(&policy.kind.as_str())
+    }
+}
+
+fn kinds(source: &str) -> &'static [&'static str] {
+    match source {
+        "kyverno" => &["ClusterPolicy", "Policy"],
+        "KyvernoValidatingPolicy" => &["ValidatingPolicy", "NamespacedValidatingPolicy"],
+        "KyvernoImageValidatingPolicy" => {
+            &["ImageValidatingPolicy", "NamespacedImageValidatingPolicy"]
+        }
+        "KyvernoMutatingPolicy" => &["MutatingPolicy", "NamespacedMutatingPolicy"],
+        "KyvernoGeneratingPolicy" => &["GeneratingPolicy", "NamespacedGeneratingPolicy"],
+        "ValidatingAdmissionPolicy" => &["ValidatingAdmissionPolicy"],
+        "MutatingAdmissionPolicy" => &["MutatingAdmissionPolicy"],
+        _ => &[],
+    }
+}
+
+/// Namespace and name of a policy. Kyverno puts the namespace of a namespaced policy before
+/// its name; what other tools call a policy may be a title with a slash in it.
+fn names<'a>(source: &str, policy: &'a str) -> (&'a str, &'a str) {
+    let is_name = |part: &str| {
+        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        !part.is_empty() && part.bytes().all(letters)
+    };
+    match policy.split_once('/') {
+        Some((namespace, name))
+            if !kinds(source).is_empty() && is_name(namespace) && is_name(name) =>
+        {
+            (namespace, name)
+        }
+        _ => ("", policy),
     }
 }
 

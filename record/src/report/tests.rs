@@ -249,3 +249,65 @@ proptest! {
         }
     }
 }
+
+/// A title with a slash in it is another tool's own name for its check.
+#[test]
+fn only_kyvernos_policies_are_split_into_namespace_and_name() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/recorded/cases/27-report-policy-title-with-slash.json"
+    );
+    let object: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let report = read(&object);
+    let names: Vec<(&str, &str, &str)> = report
+        .results
+        .iter()
+        .map(|one| {
+            (
+                one.policy_namespace.as_str(),
+                one.policy.as_str(),
+                one.rule.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("", "Non-default /proc masks set", "KSV027"),
+            ("", "Manages /etc/hosts", "KSV007"),
+            ("krate-org-acme", "ours", ""),
+        ]
+    );
+    let names = |source: &str, policy: &str| {
+        let mut result = fail();
+        result["source"] = source.into();
+        result["policy"] = policy.into();
+        let result = read(&of_kyverno(json!([result]))).results.remove(0);
+        (result.policy_namespace, result.policy)
+    };
+    let whole = |policy: &str| (String::new(), policy.to_owned());
+    for (source, policy) in [
+        ("", "a/b"),
+        ("Falco", "Read /etc/shadow"),
+        ("Trivy Vulnerability", "CVE-2024-1/golang.org/x/net"),
+        ("kube-bench", "1.2.3/a"),
+        // A tool that takes Kyverno's name does not take its form.
+        ("kyverno", "Manages /etc/hosts"),
+        ("kyverno", "a/b/c"),
+        ("kyverno", "/b"),
+        ("kyverno", "a/"),
+    ] {
+        assert_eq!(names(source, policy), whole(policy), "{source}");
+    }
+    for source in [
+        "kyverno",
+        "KyvernoMutatingPolicy",
+        "KyvernoImageValidatingPolicy",
+    ] {
+        assert_eq!(
+            names(source, "ns-1/check.it"),
+            ("ns-1".into(), "check.it".into())
+        );
+        assert_eq!(names(source, "check"), whole("check"));
+    }
+}
