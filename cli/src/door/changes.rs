@@ -24,7 +24,9 @@ const SILENCE: Duration = Duration::from_secs(90);
 const FIRST: Duration = Duration::from_millis(250);
 const STEADY: Duration = Duration::from_secs(15);
 /// Places of a ledger in a version; what stands above them names the ledger.
-const PLACES: u64 = 1_000_000_000_000;
+const PLACES: u64 = 10_000_000_000;
+/// The same in versions of servers before those were kept below 2^53.
+const OLDER_PLACES: u64 = 1_000_000_000_000;
 
 /// Something came.
 #[derive(Debug)]
@@ -286,10 +288,7 @@ impl Changes<'_> {
         let until = Instant::now() + SILENCE;
         loop {
             match self.door.newest(&self.ask).await {
-                Ok(version) => {
-                    let version: u64 = version.parse().unwrap_or(0);
-                    return Ok((version / PLACES * PLACES).to_string());
-                }
+                Ok(version) => return Ok(first(version.parse().unwrap_or(0)).to_string()),
                 Err(failure) if Instant::now() >= until => return Err(failure),
                 Err(Failure::CouldNot(why)) => {
                     note(&format!("docket: {}; trying again", plain(&why)));
@@ -304,6 +303,16 @@ impl Changes<'_> {
         tokio::time::sleep(self.wait).await;
         self.wait = (self.wait * 2).min(STEADY);
     }
+}
+
+/// The first place of the ledger that gave this version.
+const fn first(version: u64) -> u64 {
+    let places = if version < 1 << 53 {
+        PLACES
+    } else {
+        OLDER_PLACES
+    };
+    version / places * places
 }
 
 fn gone(why: &str) -> Failure {
@@ -338,6 +347,19 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::{Change, Event, Told, watched};
+
+    #[test]
+    fn an_export_begins_at_the_first_place_of_that_ledger_in_either_form() {
+        assert_eq!(
+            super::first(123_456 * 10_000_000_000 + 402),
+            1_234_560_000_000_000
+        );
+        assert_eq!(
+            super::first(1_234_567_000_000_000_402),
+            1_234_567_000_000_000_000
+        );
+        assert_eq!(super::first(0), 0);
+    }
 
     fn events(text: &str) -> Vec<String> {
         let mut event = Event::default();

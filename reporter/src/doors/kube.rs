@@ -181,7 +181,9 @@ impl Call {
         let versions = self.state.inner.versions;
         versions.parse(version, size).map_err(|stale| match stale {
             Stale::Malformed => Failure::bad_request(format!("resourceVersion: {stale}")),
-            Stale::Foreign | Stale::Ahead => Failure::expired(format!("resourceVersion: {stale}")),
+            Stale::Foreign | Stale::Older(_) | Stale::Ahead => {
+                Failure::expired(format!("resourceVersion: {stale}"))
+            }
         })
     }
 

@@ -122,13 +122,16 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
 
 /// The place that a version stands for.
 fn place(state: &State, name: &str, version: &str, size: u64) -> Result<u64, Refusal> {
-    let parsed = state.inner.versions.parse(version, size);
-    parsed.map_err(|stale| match stale {
-        Stale::Malformed => {
-            Refusal::bad_request(format!("{name}: must be the id of an event; {stale}"))
+    match state.inner.versions.parse(version, size) {
+        // An id is no number to compare: one that was kept goes on where it was.
+        Ok(place) | Err(Stale::Older(place)) => Ok(place),
+        Err(stale @ Stale::Malformed) => Err(Refusal::bad_request(format!(
+            "{name}: must be the id of an event; {stale}"
+        ))),
+        Err(stale @ (Stale::Foreign | Stale::Ahead)) => {
+            Err(Refusal::gone(format!("{name}: {stale}")))
         }
-        Stale::Foreign | Stale::Ahead => Refusal::gone(format!("{name}: {stale}")),
-    })
+    }
 }
 
 /// What the reader gets as frames are made.
