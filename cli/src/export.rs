@@ -20,7 +20,7 @@ use crate::screen::note;
 use crate::text::json_line;
 use endpoint::Endpoint;
 use serde_json::Value;
-use sink::Sink;
+use sink::{Grown, Sink};
 use std::path::PathBuf;
 
 /// Records of one page.
@@ -48,10 +48,15 @@ fn sink(export: &Export) -> Result<Sink, Failure> {
             "an endpoint takes jsonl or ocsf; CSV has one heading and goes to a file".into(),
         ));
     }
+    if export.bom && export.output != Form::Csv {
+        return Err(Failure::CouldNot(
+            "--bom is for spreadsheets: -o csv --bom".into(),
+        ));
+    }
     Ok(match export.to.as_str() {
         "-" => Sink::Out,
         url if endpoint => Sink::Endpoint(Box::new(Endpoint::new(url, export)?)),
-        path => Sink::File(PathBuf::from(path)),
+        path => Sink::File(Grown::at(PathBuf::from(path))),
     })
 }
 
@@ -68,10 +73,10 @@ fn line(form: Form, item: &Value) -> String {
 async fn once(door: &Door, export: &Export, sink: &mut Sink) -> Result<(), Failure> {
     let ask = door.within(Ask::new(&export.denials)).await;
     let mut cursor: Option<String> = None;
-    let mut lines = match export.output {
-        Form::Csv => vec![csv::heading()],
-        Form::Jsonl | Form::Ocsf => Vec::new(),
-    };
+    if export.output == Form::Csv {
+        sink.begin(csv::heading(export.bom), true).await?;
+    }
+    let mut lines = Vec::new();
     let mut partial = false;
     loop {
         let page = door.page(&ask, PAGE, cursor.as_deref()).await?;

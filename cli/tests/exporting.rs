@@ -386,6 +386,29 @@ async fn a_follower_that_is_asked_to_end_delivers_what_it_has_and_goes_on_there(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn csv_for_excel_begins_with_a_byte_order_mark_and_a_file_has_one_heading() {
+    let world = World::new().await;
+    let csv = world.run(&["export", "-o", "csv", "--bom"]).ok();
+    assert!(csv.starts_with("\u{feff}id,time,"), "{csv}");
+    assert_eq!(csv.matches('\u{feff}').count(), 1);
+    let plain = world.run(&["export", "-o", "csv"]).ok();
+    assert_eq!(csv.strip_prefix('\u{feff}'), Some(plain.as_str()));
+    let file = world.directory.path().join("denials.csv");
+    let to = file.display().to_string();
+    for _ in 0..2 {
+        world
+            .run(&["export", "-o", "csv", "--bom", "--to", &to])
+            .ok();
+    }
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(written.matches("\u{feff}id,time,").count(), 1);
+    assert_eq!(written.matches("id,time,").count(), 1);
+    assert_eq!(written.lines().count(), 2 * plain.lines().count() - 1);
+    let jsonl = world.run(&["export", "--bom"]);
+    jsonl.fails(2, "-o csv --bom");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_of_another_ledger_is_refused_and_not_begun_anew() {
     let (world, other) = (World::new().await, World::seeded(9).await);
     let cursor = world.directory.path().join("cursor").display().to_string();

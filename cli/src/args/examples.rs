@@ -57,6 +57,7 @@ Exit codes: 0 intact, 1 tampered (and where), 2 could not check.";
 pub const EXPORT: &str = "Examples:
   docket export --since 7d > denials.jsonl
   docket export -o csv --policy require-pr-description > denials.csv
+  docket export -o csv --bom --to denials.csv     to be opened in Excel
   docket export --follow --cursor docket.cursor --to denials.jsonl
   docket export --follow --cursor docket.cursor -o ocsf --to https://siem.example/in \\
     --to-header-file token.header

@@ -22,6 +22,9 @@ pub struct Export {
     /// jsonl, csv or ocsf
     #[arg(short, long, value_enum, default_value_t = Form::Jsonl)]
     pub output: Form,
+    /// Begin CSV with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    pub bom: bool,
     /// Where to: - (standard output), a file to append to, or https://…
     #[arg(long, value_name = "WHERE", default_value = "-")]
     pub to: String,

@@ -47,10 +47,12 @@ const COLUMNS: [(&str, &str); 33] = [
     ("outcomeTime", "/outcome/time"),
 ];
 
-/// The first line.
-pub fn heading() -> String {
+/// The first line; before it, if asked for, the mark by which Excel knows UTF-8. Without it
+/// Excel reads the file in its machine's old code page.
+pub fn heading(mark: bool) -> String {
     let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    names.join(",")
+    let mark = if mark { "\u{feff}" } else { "" };
+    format!("{mark}{}", names.join(","))
 }
 
 /// One denial in one line.
@@ -84,7 +86,7 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{cell, heading, line};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn no_cell_is_a_formula_or_a_second_cell() {
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn each_line_has_a_cell_for_each_column_whatever_is_known() {
-        let cells = heading().split(',').count();
+        let cells = heading(false).split(',').count();
         assert_eq!(line(&json!({})).split(',').count(), cells);
         let item = json!({"id": "k3", "dryRun": false, "position": 4, "attributions": [{"enforcer": "kyverno"}]});
         let line = line(&item);
@@ -118,5 +120,20 @@ mod tests {
         assert!(
             line.starts_with("k3,,,,,false,") && line.contains(",kyverno,") && line.contains(",4,")
         );
+    }
+
+    #[test]
+    fn the_mark_for_excel_comes_first_and_letters_of_all_scripts_stay() {
+        assert_eq!(heading(true).as_bytes()[..5], *b"\xEF\xBB\xBFid");
+        assert!(heading(false).starts_with("id,time,"));
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../tests/recorded/cases/32-csv-for-excel.json"
+        );
+        let case: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let line = line(&case["item"]);
+        for text in ["zoë", "größe", "Größe fehlt – bitte ergänzen (日本語)"] {
+            assert!(line.split(',').any(|cell| cell == text), "{line}");
+        }
     }
 }

@@ -35,8 +35,8 @@ pub async fn run(door: &Door, export: &Export, sink: &mut Sink) -> Result<(), Fa
         (None, Begin::Start) => From::Start,
         (None, Begin::Now) => From::Now,
     };
-    if begins && export.output == Form::Csv {
-        sink.deliver(&[csv::heading()]).await?;
+    if export.output == Form::Csv {
+        sink.begin(csv::heading(export.bom), begins).await?;
     }
     let ending = |kind| signal(kind).map_err(could_not("signals can't be waited for"));
     let (mut terminate, mut interrupt) = (
