@@ -54,6 +54,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// From when on it may have been in force, but for what clocks differ.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.after.unwrap_or(self.at)
+    }
+
     /// What an entry says; its text is read again. What Kyverno had made of it for
     /// controllers of pods is no part of the text, and so not known.
     #[must_use]

@@ -8,51 +8,66 @@
 //!
 //! Groups that are not installed are no error, and kinds that appear later are found.
 //! `synced` is true from the moment each watch of the first discovery has its first list.
-//! A version is in the book only after its entry is in the ledger. A watch that breaks
-//! begins again with a list, and the time between is an absence like a restart.
+//!
+//! A version has the time at which it was received, so nothing keeps the loop from
+//! receiving: what the API server is asked and what is handed to the ledger is waited for
+//! beside it. A version is in the book only after its entry is in the ledger; until then
+//! the book holds a doubt in its place.
+//!
+//! A watch may have missed something, and begins again with a list, when it breaks, is
+//! silent for too long, when the API server does not answer, when this process stood
+//! still, and when more changes wait for the ledger than are kept. The time between is an
+//! absence like a restart: a gap entry, and nothing is exact in it that changed.
 
+mod discovery;
+mod stream;
 mod table;
 
-use crate::gaps::{Gap, json};
+use crate::gaps::json;
 use crate::health::Part;
 use crate::intake::Arrival;
 use crate::law::{self, HELD, Laws};
 use crate::metrics::Metrics;
-use crate::writer::Writer;
+use crate::writer::{Unavailable, Writer};
 use anyhow::{Context as _, Result};
+use discovery::Served;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::query::Reader;
 use docket_record::law::{Entry, KINDS, Kind, LawBook, Object};
 use futures::StreamExt as _;
-use futures::stream::{self, AbortHandle, BoxStream, SelectAll, Stream, abortable};
+use futures::future::{BoxFuture, FutureExt as _, OptionFuture};
+use futures::stream::{AbortHandle, BoxStream, SelectAll, abortable};
 use jiff::Timestamp;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::watcher;
-use kube::runtime::watcher::{Config, Error, Event};
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::{Event, Times, watching};
 use table::{KNOWN, Table};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Between two looks at what the cluster serves.
 const DISCOVERY: Duration = Duration::from_secs(30);
 /// The same while the first one has not succeeded.
 const FIRST_DISCOVERY: Duration = Duration::from_secs(1);
-/// Between two signs of life, which bound what a restart does not know.
+/// The loop turns at least this often; what the ledger refused is handed over again.
+const PULSE: Duration = Duration::from_secs(1);
+/// Between two questions to the API server whether it is there.
+const QUESTION: Duration = Duration::from_secs(5);
+/// Between two signs of life on record, which bound what a restart does not know.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Changes within this time are published together.
 const SETTLE: Duration = Duration::from_millis(50);
-/// First and longest pause before a broken watch begins again.
-const PAUSE: Duration = Duration::from_millis(500);
-const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// Laws in one transaction.
 const LAWS: usize = 100;
+/// Laws that wait for the ledger, besides those of a list. A text has up to 64 KiB.
+const WAITING: usize = 1000;
 
-type Item = (&'static Kind, Result<Event<DynamicObject>, Error>);
+type Committed = (usize, usize, Result<(), Unavailable>);
+type Discovered = (Timestamp, Result<Served, String>);
 
 /// All watches and what they have seen.
 pub struct Watch {
@@ -63,10 +78,41 @@ pub struct Watch {
     health: Part,
     metrics: Metrics,
     watched: BTreeMap<&'static Kind, (ApiResource, AbortHandle)>,
-    streams: SelectAll<BoxStream<'static, Item>>,
+    streams: SelectAll<BoxStream<'static, (&'static Kind, Event)>>,
     table: Table,
+    /// Under way: a commit, with how many entries and gaps.
+    committing: Option<BoxFuture<'static, Committed>>,
+    /// Under way: what the cluster serves.
+    discovering: Option<BoxFuture<'static, Discovered>>,
+    /// Under way: whether the API server answers.
+    asking: Option<BoxFuture<'static, bool>>,
+    /// Too much waits for the ledger: nothing is watched until it is there.
+    full: bool,
     discovered: bool,
     synced: bool,
+    times: Times,
+    /// Between two questions to the API server whether it is there.
+    questions: Duration,
+}
+
+/// What the loop woke for.
+enum Turn {
+    Told(&'static Kind, Event),
+    Settled,
+    Committed(Committed),
+    Discovered(Discovered),
+    Answered(bool),
+    Look,
+    Pulse,
+}
+
+/// When things are due.
+struct Due {
+    look: Instant,
+    pulse: Instant,
+    question: Instant,
+    heartbeat: Instant,
+    publish: Option<Instant>,
 }
 
 impl Watch {
@@ -91,8 +137,14 @@ impl Watch {
             watched: BTreeMap::new(),
             streams: SelectAll::new(),
             table: Table::default(),
+            committing: None,
+            discovering: None,
+            asking: None,
+            full: false,
             discovered: false,
             synced: false,
+            times: Times::default(),
+            questions: QUESTION,
         }
     }
 
@@ -103,39 +155,113 @@ impl Watch {
     /// again.
     pub async fn run(mut self) -> Result<()> {
         self.table = self.load().await?;
-        let mut look = Instant::now();
-        let mut beat = Instant::now() + HEARTBEAT;
-        let mut publish: Option<Instant> = None;
+        let begun = Instant::now();
+        let mut due = Due {
+            look: begun,
+            pulse: begun,
+            question: begun + self.questions,
+            heartbeat: begun + HEARTBEAT,
+            publish: None,
+        };
+        let mut awake = Awake::now();
         loop {
-            let settled = publish.unwrap_or(look);
-            tokio::select! {
-                Some((kind, item)) = self.streams.next(), if !self.streams.is_empty() => {
-                    if self.take(kind, item) && publish.is_none() {
-                        publish = Some(Instant::now() + SETTLE);
+            let settled = due.publish.unwrap_or(due.look);
+            let looks = self.discovering.is_none() && !self.full;
+            let turn = tokio::select! {
+                Some((kind, event)) = self.streams.next(), if !self.streams.is_empty() => {
+                    Turn::Told(kind, event)
+                }
+                () = sleep_until(settled), if due.publish.is_some() => Turn::Settled,
+                Some(done) = OptionFuture::from(self.committing.as_mut()) => Turn::Committed(done),
+                Some(found) = OptionFuture::from(self.discovering.as_mut()) => {
+                    Turn::Discovered(found)
+                }
+                Some(answered) = OptionFuture::from(self.asking.as_mut()) => {
+                    Turn::Answered(answered)
+                }
+                () = sleep_until(due.look), if looks => Turn::Look,
+                () = sleep_until(due.pulse) => Turn::Pulse,
+            };
+            // Before anything of it gets a time: it may have waited for long.
+            if awake.stood_still(self.times.late) {
+                self.again("this process stood still");
+                due.publish = Some(Instant::now());
+                if matches!(turn, Turn::Told(..)) {
+                    continue;
+                }
+            }
+            self.turn(turn, &mut due);
+        }
+    }
+
+    fn turn(&mut self, turn: Turn, due: &mut Due) {
+        let now = Instant::now();
+        match turn {
+            Turn::Told(kind, event) => {
+                if self.take(kind, event) {
+                    due.publish = due.publish.or(Some(now + SETTLE));
+                }
+                if self.full {
+                    due.publish = Some(now);
+                }
+            }
+            Turn::Settled => {
+                due.publish = None;
+                self.publish();
+                self.commit(false);
+            }
+            Turn::Committed((entries, gaps, done)) => {
+                self.committing = None;
+                if done.is_ok() && entries + gaps > 0 {
+                    self.table.committed(entries, gaps);
+                    self.commit(false);
+                    self.publish();
+                }
+                if self.full && self.table.pending() == 0 {
+                    self.full = false;
+                    due.look = now;
+                }
+            }
+            Turn::Look => self.look(),
+            Turn::Discovered((asked, found)) => {
+                self.discovering = None;
+                match found {
+                    Ok(served) => {
+                        self.serve(served, asked);
+                        due.publish = due.publish.or(Some(now));
                     }
-                }
-                () = tokio::time::sleep_until(settled), if publish.is_some() => {
-                    publish = None;
-                    self.publish().await;
-                }
-                () = tokio::time::sleep_until(beat) => {
-                    beat = Instant::now() + HEARTBEAT;
-                    self.beat().await;
-                }
-                () = tokio::time::sleep_until(look) => {
-                    let found = self.discover().await;
-                    look = Instant::now() + if self.discovered { DISCOVERY } else { FIRST_DISCOVERY };
-                    match found {
-                        Ok(()) => publish = publish.or(Some(Instant::now())),
-                        Err(error) => {
-                            self.metrics.watch_error("discovery");
-                            tracing::warn!("the API server does not say what it serves: {error}");
-                            if !self.discovered {
-                                self.health.not_ready(format!("no discovery yet: {error}"));
-                            }
+                    Err(error) => {
+                        self.metrics.watch_error("discovery");
+                        tracing::warn!("the API server does not say what it serves: {error}");
+                        if !self.discovered {
+                            self.health.not_ready(format!("no discovery yet: {error}"));
                         }
                     }
                 }
+                let pause = match self.discovered {
+                    true => DISCOVERY,
+                    false => FIRST_DISCOVERY,
+                };
+                due.look = now + pause;
+            }
+            Turn::Answered(answered) => {
+                self.asking = None;
+                due.question = now + self.questions;
+                if !answered {
+                    self.again("the API server does not answer");
+                    due.publish = due.publish.or(Some(now));
+                }
+            }
+            Turn::Pulse => {
+                due.pulse = now + PULSE;
+                if now >= due.question && self.asking.is_none() {
+                    self.ask();
+                }
+                let beats = now >= due.heartbeat;
+                if beats {
+                    due.heartbeat = now + HEARTBEAT;
+                }
+                self.commit(beats);
             }
         }
     }
@@ -160,37 +286,24 @@ impl Watch {
         ))
     }
 
-    async fn discover(&mut self) -> kube::Result<()> {
-        let groups = self.client.list_api_groups().await?;
-        let mut served: BTreeMap<&'static Kind, ApiResource> = BTreeMap::new();
-        for name in KINDS.iter().map(|kind| kind.group).collect::<BTreeSet<_>>() {
-            let Some(group) = groups.groups.iter().find(|known| known.name == name) else {
-                continue;
+    fn look(&mut self) {
+        let client = self.client.clone();
+        let discovering = async move {
+            let asked = Timestamp::now();
+            let served = match timeout(DISCOVERY, discovery::served(&client)).await {
+                Ok(served) => served.map_err(|error| error.to_string()),
+                Err(_) => Err("no answer".to_owned()),
             };
-            let wanted = || KINDS.iter().filter(|kind| kind.group == name);
-            // v1 where there is one; else whatever is served, the preferred one first.
-            let mut versions: Vec<_> = group.versions.iter().map(|v| v.version.as_str()).collect();
-            let preferred = group.preferred_version.as_ref().map(|v| v.version.as_str());
-            versions.sort_by_key(|version| (*version != "v1", Some(*version) != preferred));
-            for version in versions {
-                if wanted().all(|kind| served.contains_key(kind)) {
-                    break;
-                }
-                let api_version = format!("{}/{version}", group.name);
-                let list = self.client.list_api_group_resources(&api_version).await?;
-                for resource in list.resources {
-                    let Some(kind) = wanted().find(|kind| kind.plural == resource.name) else {
-                        continue;
-                    };
-                    let gvk = GroupVersionKind::gvk(&group.name, version, kind.kind);
-                    served
-                        .entry(kind)
-                        .or_insert_with(|| ApiResource::from_gvk_with_plural(&gvk, kind.plural));
-                }
-            }
+            (asked, served)
+        };
+        self.discovering = Some(discovering.boxed());
+    }
+
+    fn serve(&mut self, mut served: Served, asked: Timestamp) {
+        // One that was under way when it became too much.
+        if self.full {
+            return;
         }
-        let now = Timestamp::now();
-        self.table.alive(now);
         for kind in &KINDS {
             match served.remove(kind) {
                 Some(resource) => self.watch(kind, resource),
@@ -198,12 +311,11 @@ impl Watch {
                     if let Some((_, abort)) = self.watched.remove(kind) {
                         abort.abort();
                     }
-                    self.table.unserved(kind, now);
+                    self.table.unserved(kind, asked, Timestamp::now());
                 }
             }
         }
         self.discovered = true;
-        Ok(())
     }
 
     fn watch(&mut self, kind: &'static Kind, resource: ApiResource) {
@@ -217,96 +329,142 @@ impl Watch {
         }
         tracing::info!(kind = kind.full(), version = resource.version, "watching");
         self.table.served(kind);
+        self.begin(kind, resource);
+    }
+
+    fn begin(&mut self, kind: &'static Kind, resource: ApiResource) {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        let (stream, abort) = abortable(watching(api).map(move |item| (kind, item)));
-        self.streams.push(stream.boxed());
+        let events = watching(api, self.times).map(move |event| (kind, event));
+        let (events, abort) = abortable(events);
+        self.streams.push(events.boxed());
         self.watched.insert(kind, (resource, abort));
     }
 
+    /// No watch is believed: something may have been missed since its last sign of life.
+    fn again(&mut self, why: &str) {
+        let believed = self.watched.iter();
+        let believed = believed.filter(|(kind, _)| self.table.believed(kind));
+        let believed: Vec<(&'static Kind, ApiResource)> = believed
+            .map(|(kind, (resource, _))| (*kind, resource.clone()))
+            .collect();
+        if believed.is_empty() {
+            return;
+        }
+        tracing::warn!("all watches of policies begin again: {why}");
+        for (kind, resource) in believed {
+            self.metrics.watch_error(&kind.full());
+            if let Some((_, abort)) = self.watched.remove(kind) {
+                abort.abort();
+            }
+            self.table.broke(kind);
+            self.begin(kind, resource);
+        }
+    }
+
     /// True if there is something to commit or to publish.
-    fn take(&mut self, kind: &'static Kind, item: Result<Event<DynamicObject>, Error>) -> bool {
+    fn take(&mut self, kind: &'static Kind, event: Event) -> bool {
         let Some((resource, _)) = self.watched.get(&kind) else {
             return false;
         };
-        let event = match item {
-            Ok(event) => event,
-            Err(error) => {
+        let now = Timestamp::now();
+        let waited = self.table.pending();
+        match event {
+            Event::Listed { objects, asked } => {
+                let objects = objects.into_iter();
+                let objects = objects.filter_map(|object| read(resource, object, &self.metrics));
+                self.table.listed(kind, objects.collect(), asked, now);
+                return true;
+            }
+            Event::Applied(object, after) => {
+                if let Some(object) = read(resource, *object, &self.metrics) {
+                    self.table.apply(object, after, now);
+                }
+            }
+            Event::Deleted(object, after) => {
+                if let Some(object) = read(resource, *object, &self.metrics) {
+                    self.table.delete(&object, after, now);
+                }
+            }
+            Event::Alive => {
+                self.table.alive(kind, now);
+                return false;
+            }
+            Event::Broke(why) => {
                 self.metrics.watch_error(&kind.full());
                 tracing::warn!(
                     kind = kind.full(),
-                    "the watch failed and is begun again: {error}"
+                    "the watch failed and is begun again: {why}"
                 );
                 if !self.synced {
                     self.health
-                        .not_ready(format!("no first list of {}: {error}", kind.full()));
+                        .not_ready(format!("no first list of {}: {why}", kind.full()));
                 }
                 self.table.broke(kind);
                 return true;
             }
+        }
+        let waits = self.table.pending();
+        if waits > WAITING && waits > waited {
+            self.stop();
+        }
+        true
+    }
+
+    /// Too many changes wait for the ledger. They are kept, and what comes after them is
+    /// found by the lists that begin when they are on record.
+    fn stop(&mut self) {
+        tracing::warn!("too many changes of policies wait for the ledger: no more are taken");
+        self.full = true;
+        for (kind, (_, abort)) in std::mem::take(&mut self.watched) {
+            abort.abort();
+            self.table.broke(kind);
+            self.metrics.watch_error(&kind.full());
+        }
+    }
+
+    /// Does the API server answer at all? A watch would not tell.
+    fn ask(&mut self) {
+        let (client, late) = (self.client.clone(), self.times.late);
+        let asking = async move {
+            match timeout(late, client.apiserver_version()).await {
+                Ok(Ok(_) | Err(kube::Error::Api(_))) => true,
+                Ok(Err(_)) | Err(_) => false,
+            }
         };
-        let now = Timestamp::now();
-        match event {
-            Event::Init => self.table.begin(kind),
-            Event::InitApply(object) => {
-                if let Some(object) = read(resource, object, &self.metrics) {
-                    self.table.list(object);
-                }
-            }
-            Event::InitDone => {
-                self.table.listed(kind, now);
-                return true;
-            }
-            Event::Apply(object) => {
-                if let Some(object) = read(resource, object, &self.metrics) {
-                    self.table.apply(object, now);
-                    return true;
-                }
-            }
-            Event::Delete(object) => {
-                if let Some(object) = read(resource, object, &self.metrics) {
-                    self.table.delete(&object, now);
-                    return true;
-                }
-            }
-        }
-        false
+        self.asking = Some(asking.boxed());
     }
 
-    /// Proof that the API server answers, in the state row: what a restart goes by.
-    async fn beat(&mut self) {
-        match self.client.apiserver_version().await {
-            Ok(_) => self.table.alive(Timestamp::now()),
-            Err(error) => {
-                tracing::debug!("the API server does not answer: {error}");
-                return;
-            }
+    /// Hands over what is due; `beat`: the signs of life even if nothing else is.
+    fn commit(&mut self, beat: bool) {
+        if self.committing.is_some() {
+            return;
         }
-        // Not kept: a restart believes in a longer absence.
-        let _ = self.writer.commit(self.arrival(&[], &[])).await;
+        let (entries, gaps) = self.table.due(LAWS);
+        if entries.is_empty() && gaps.is_empty() && !beat {
+            return;
+        }
+        let arrival = Arrival {
+            entries: entries.iter().map(entry).collect(),
+            gaps: gaps.to_vec(),
+            state: vec![(KNOWN.to_owned(), Some(self.table.known(entries.len())))],
+            ..Arrival::default()
+        };
+        let (entries, gaps) = (entries.len(), gaps.len());
+        let writer = self.writer.clone();
+        // What is not kept is due again at the next pulse.
+        let committing = async move { (entries, gaps, writer.commit(arrival).await) };
+        self.committing = Some(committing.boxed());
     }
 
-    /// Into the ledger first, then into the book.
-    async fn publish(&mut self) {
-        loop {
-            let (entries, gaps) = self.table.due(LAWS);
-            if entries.is_empty() && gaps.is_empty() {
-                break;
-            }
-            let arrival = self.arrival(entries, gaps);
-            let (entries, gaps) = (entries.len(), gaps.len());
-            // Until it is there nothing more is taken from the watches: they can wait.
-            match self.writer.commit(arrival).await {
-                Ok(()) => self.table.committed(entries, gaps),
-                Err(_) => tokio::time::sleep(FIRST_DISCOVERY).await,
-            }
-        }
+    fn publish(&mut self) {
         if !self.synced && self.discovered {
             match self.table.waiting() {
-                None => {
+                None if self.table.pending() == 0 => {
                     self.synced = true;
                     self.health.ready();
                     tracing::info!("all policies are known");
                 }
+                None => self.health.not_ready("they are not on record yet"),
                 Some(kind) => {
                     self.health
                         .not_ready(format!("waiting for the first list of {}", kind.full()));
@@ -323,38 +481,30 @@ impl Watch {
             .set(i64::try_from(book.now().policies.len()).unwrap_or(i64::MAX));
         self.laws.publish(book);
     }
-
-    fn arrival(&self, entries: &[Entry], gaps: &[Gap]) -> Arrival {
-        Arrival {
-            entries: entries.iter().map(entry).collect(),
-            gaps: gaps.to_vec(),
-            state: vec![(KNOWN.to_owned(), Some(self.table.known()))],
-            ..Arrival::default()
-        }
-    }
 }
 
-/// Events of one kind. After an error it begins with a list, whatever the error was: to go
-/// on where it broke would say nothing of when that was.
-fn watching(
-    api: Api<DynamicObject>,
-) -> impl Stream<Item = Result<Event<DynamicObject>, Error>> + Send + 'static {
-    let begin = move || watcher(api.clone(), Config::default()).boxed();
-    let first = begin();
-    stream::unfold(
-        (first, Duration::ZERO, begin),
-        |(mut events, pause, begin)| async move {
-            tokio::time::sleep(pause).await;
-            match events.next().await? {
-                Ok(event) => Some((Ok(event), (events, Duration::ZERO, begin))),
-                Err(error) => {
-                    let pause = (pause * 2).clamp(PAUSE, LONG_PAUSE);
-                    let again = begin();
-                    Some((Err(error), (again, pause, begin)))
-                }
-            }
-        },
-    )
+/// Whether this process went on running.
+struct Awake {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Awake {
+    fn now() -> Awake {
+        Awake {
+            instant: Instant::now(),
+            time: Timestamp::now(),
+        }
+    }
+
+    /// True if more time has passed since the last call than a pulse explains. Both clocks
+    /// are asked: one of them stands still while a machine sleeps.
+    fn stood_still(&mut self, late: Duration) -> bool {
+        let before = std::mem::replace(self, Awake::now());
+        let by_time = Duration::try_from(self.time.duration_since(before.time));
+        let passed = self.instant.duration_since(before.instant);
+        passed.max(by_time.unwrap_or_default()) > late
+    }
 }
 
 fn read(resource: &ApiResource, mut object: DynamicObject, metrics: &Metrics) -> Option<Object> {
@@ -399,10 +549,9 @@ pub fn recorded(objects: &[Value]) -> (LawBook, Vec<NewEntry>) {
         };
         let created = value["metadata"]["creationTimestamp"].as_str();
         let mut table = Table::default();
-        table.begin(object.place.kind);
-        table.list(object.clone());
         let time = created.and_then(|time| time.parse().ok());
-        table.listed(object.place.kind, time.unwrap_or(Timestamp::UNIX_EPOCH));
+        let time = time.unwrap_or(Timestamp::UNIX_EPOCH);
+        table.listed(object.place.kind, vec![object.clone()], time, time);
         for law in table.due(usize::MAX).0 {
             entries.push(entry(law));
             laws.push((object.clone(), law.id.clone()));
@@ -410,3 +559,6 @@ pub fn recorded(objects: &[Value]) -> (LawBook, Vec<NewEntry>) {
     }
     (LawBook::always(laws), entries)
 }
+
+#[cfg(test)]
+mod tests;

@@ -334,3 +334,50 @@ impl Thread {
         self.held.as_mut().ok_or(Unavailable)
     }
 }
+
+#[cfg(test)]
+pub(crate) use by_hand::{ByHand, Done};
+
+/// A ledger that a test plays.
+#[cfg(test)]
+mod by_hand {
+    use super::*;
+
+    /// Where the answer goes.
+    pub(crate) type Done = oneshot::Sender<Result<u64, Unavailable>>;
+
+    /// What is handed over, to be answered by the test.
+    pub(crate) struct ByHand {
+        queue: mpsc::Receiver<Message>,
+        _size: watch::Sender<u64>,
+    }
+
+    impl Writer {
+        pub(crate) fn by_hand() -> (Writer, ByHand) {
+            let (messages, queue) = mpsc::channel(QUEUE);
+            let (sender, size) = watch::channel(0);
+            let writer = Writer {
+                messages,
+                size,
+                waiting: Arc::default(),
+            };
+            let ledger = ByHand {
+                queue,
+                _size: sender,
+            };
+            (writer, ledger)
+        }
+    }
+
+    impl ByHand {
+        pub(crate) async fn next(&mut self) -> (Arrival, Done) {
+            loop {
+                match self.queue.recv().await.unwrap() {
+                    Message::Arrival(arrival, done) => return (*arrival, done),
+                    Message::State(_, done) => _ = done.send(Ok(None)),
+                    Message::Tick => {}
+                }
+            }
+        }
+    }
+}

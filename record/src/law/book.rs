@@ -215,7 +215,7 @@ impl Shelves {
 
 /// From when on it may have been in force.
 fn start(version: &Version) -> Timestamp {
-    earlier(version.after.unwrap_or(version.at))
+    earlier(version.since())
 }
 
 fn earlier(time: Timestamp) -> Timestamp {

@@ -30,23 +30,33 @@ struct State {
     known: Option<Timestamp>,
     /// There is a list, and the watch from it on has not broken.
     listed: bool,
-    /// Objects of a list that is not complete yet.
-    listing: Vec<Object>,
     /// It was not served when last looked at.
     unserved: bool,
+}
+
+/// How a version came to be known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By the first list ever of its kind.
+    First,
+    /// By a list, after an absence.
+    Again,
+    /// The watch told of it, and of each before it.
+    Watched,
 }
 
 /// All kinds, and what was decided and is not committed yet.
 #[derive(Default)]
 pub struct Table {
     kinds: BTreeMap<&'static Kind, State>,
+    /// What is on record.
     shelves: Shelves,
     latest: BTreeMap<Place, Latest>,
-    /// The API server was last heard then.
-    alive: Option<Timestamp>,
     /// The present absence: since when, and entries found after it.
     missed: Option<(Timestamp, u64)>,
     entries: Vec<Entry>,
+    /// Of each of these entries.
+    versions: Vec<(Place, Version)>,
     gaps: Vec<Gap>,
 }
 
@@ -88,40 +98,32 @@ impl Table {
         table
     }
 
-    /// The API server answers.
-    pub fn alive(&mut self, now: Timestamp) {
-        self.alive = self.alive.max(Some(now));
-    }
-
     /// The API server serves this kind, and it is going to be watched.
     pub fn served(&mut self, kind: &'static Kind) {
         self.kinds.entry(kind).or_default().unserved = false;
     }
 
-    /// A list begins.
-    pub fn begin(&mut self, kind: &'static Kind) {
-        self.kinds.entry(kind).or_default().listing = Vec::new();
-    }
-
-    /// An object of a list.
-    pub fn list(&mut self, object: Object) {
-        let state = self.kinds.entry(object.place.kind).or_default();
-        state.listing.push(object);
-    }
-
-    /// A list is complete.
-    pub fn listed(&mut self, kind: &'static Kind, now: Timestamp) {
-        self.alive(now);
+    /// All objects of a kind, as they were when they were asked for.
+    pub fn listed(
+        &mut self,
+        kind: &'static Kind,
+        objects: Vec<Object>,
+        asked: Timestamp,
+        now: Timestamp,
+    ) {
         let state = self.kinds.entry(kind).or_default();
-        let objects = std::mem::take(&mut state.listing);
-        let known = state.known.replace(now);
+        let known = state.known.replace(asked);
         (state.listed, state.unserved) = (true, false);
         self.shelves.away(kind, None);
+        let how = match known {
+            Some(_) => How::Again,
+            None => How::First,
+        };
         let before = self.entries.len();
         let mut there = BTreeSet::new();
         for object in objects {
             there.insert(object.place.clone());
-            self.version(object, now, known, known.is_none());
+            self.version(object, now, known, how);
         }
         let gone = |place: &&Place| place.kind == kind && !there.contains(*place);
         let gone: Vec<Place> = self.latest.keys().filter(gone).cloned().collect();
@@ -136,32 +138,45 @@ impl Table {
         self.settle(now);
     }
 
-    /// A watch told of an object.
-    pub fn apply(&mut self, object: Object, now: Timestamp) {
-        self.alive(now);
-        self.version(object, now, None, false);
+    /// The watch of a kind has told all that had happened until now.
+    pub fn alive(&mut self, kind: &'static Kind, now: Timestamp) {
+        let state = self.kinds.entry(kind).or_default();
+        if state.listed {
+            state.known = state.known.max(Some(now));
+        }
+    }
+
+    /// A watch told of an object. `after`: perhaps late, the change came after that.
+    pub fn apply(&mut self, object: Object, after: Option<Timestamp>, now: Timestamp) {
+        self.alive(object.place.kind, now);
+        self.version(object, now, after, How::Watched);
     }
 
     /// A watch told that an object is gone.
-    pub fn delete(&mut self, object: &Object, now: Timestamp) {
-        self.alive(now);
-        self.deleted(&object.place, &object.resource_version, now, None);
+    pub fn delete(&mut self, object: &Object, after: Option<Timestamp>, now: Timestamp) {
+        self.alive(object.place.kind, now);
+        self.deleted(&object.place, &object.resource_version, now, after);
     }
 
-    /// A watch broke: from the last sign of life on, nobody looked.
+    /// True if the watch of a kind is believed to tell everything.
+    #[must_use]
+    pub fn believed(&self, kind: &'static Kind) -> bool {
+        self.kinds.get(kind).is_some_and(|state| state.listed)
+    }
+
+    /// A watch broke: from its last sign of life on, nobody looked.
     pub fn broke(&mut self, kind: &'static Kind) {
-        let alive = self.alive;
         let state = self.kinds.entry(kind).or_default();
         if state.listed {
             state.listed = false;
-            state.known = state.known.max(alive);
             self.shelves.away(kind, state.known);
         }
     }
 
     /// The API server serves this kind no longer, or not yet. What there was of it is
     /// gone once two looks agree: while a server starts, a group may be late.
-    pub fn unserved(&mut self, kind: &'static Kind, now: Timestamp) {
+    pub fn unserved(&mut self, kind: &'static Kind, asked: Timestamp, now: Timestamp) {
+        self.broke(kind);
         let state = self.kinds.entry(kind).or_default();
         let again = std::mem::replace(&mut state.unserved, true);
         let of_this = |place: &&Place| place.kind == kind;
@@ -169,8 +184,7 @@ impl Table {
         if !again && !places.is_empty() {
             return;
         }
-        let known = state.known.replace(now);
-        state.listed = false;
+        let known = state.known.replace(asked);
         self.shelves.away(kind, None);
         for place in places {
             self.deleted(&place, "", now, known);
@@ -203,16 +217,10 @@ impl Table {
         }
     }
 
-    fn version(
-        &mut self,
-        object: Object,
-        now: Timestamp,
-        after: Option<Timestamp>,
-        first_list: bool,
-    ) {
+    fn version(&mut self, object: Object, now: Timestamp, after: Option<Timestamp>, how: How) {
         let mut lines = Vec::new();
         let change = match self.latest.get_mut(&object.place) {
-            None if first_list => Change::FirstSeen,
+            None if how == How::First => Change::FirstSeen,
             None => Change::Created,
             Some(latest) => {
                 let again = latest.uid != object.uid && !latest.uid.is_empty();
@@ -221,9 +229,9 @@ impl Table {
                 } else if latest.hash == object.hash {
                     // A certificate's rotation is a new generation too.
                     let rotates = matches!(object.body, Body::Configuration(_));
-                    if latest.generation == object.generation || after.is_none() || rotates {
+                    if latest.generation == object.generation || how != How::Again || rotates {
                         latest.generation = object.generation;
-                        self.shelves.refresh(&object.place, object.body);
+                        self.refresh(&object.place, object.body);
                         return;
                     }
                     lines.push("changed, and changed back while nobody watched".to_owned());
@@ -286,8 +294,17 @@ impl Table {
             body: object.body,
         };
         self.latest.insert(object.place.clone(), latest);
-        self.shelves.put(object.place, version);
+        self.versions.push((object.place, version));
         self.entries.push(entry);
+    }
+
+    /// More is known of what the newest version says: its text is the same.
+    fn refresh(&mut self, place: &Place, body: Body) {
+        let mut newest = self.versions.iter_mut().rev();
+        match newest.find(|(of, _)| of == place) {
+            Some((_, version)) => version.body = body,
+            None => self.shelves.refresh(place, body),
+        }
     }
 
     fn deleted(
@@ -330,7 +347,13 @@ impl Table {
             change: Change::Deleted,
             body: Body::Gone,
         };
-        self.shelves.put(place.clone(), version);
+        self.versions.push((place.clone(), version));
+    }
+
+    /// Entries that are not on record yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.entries.len()
     }
 
     /// What is to be committed, at most so many entries; the gaps come with the last.
@@ -344,26 +367,39 @@ impl Table {
     /// That was committed.
     pub fn committed(&mut self, entries: usize, gaps: usize) {
         self.entries.drain(..entries);
+        for (place, version) in self.versions.drain(..entries) {
+            self.shelves.put(place, version);
+        }
         self.gaps.drain(..gaps);
     }
 
-    /// The state row as of now.
+    /// The state row, for the transaction that brings the first `entries` of what is due.
+    /// What is known and waits for a later one must be found again after a crash.
     #[must_use]
-    pub fn known(&self) -> Vec<u8> {
-        let known = self.kinds.iter().filter_map(|(kind, state)| {
-            let until = match state.listed {
-                true => state.known.max(self.alive),
-                false => state.known,
-            };
-            Some((kind.full(), until?.as_millisecond()))
-        });
+    pub fn known(&self, entries: usize) -> Vec<u8> {
+        let mut known: BTreeMap<&'static Kind, Timestamp> = BTreeMap::new();
+        for (kind, state) in &self.kinds {
+            known.extend(state.known.map(|until| (*kind, until)));
+        }
+        for (place, version) in &self.versions[entries..] {
+            if let Some(until) = known.get_mut(place.kind) {
+                *until = version.since().min(*until);
+            }
+        }
+        let known = known.into_iter();
+        let known = known.map(|(kind, until)| (kind.full(), until.as_millisecond()));
         json(&known.collect::<BTreeMap<_, _>>())
     }
 
-    /// The book of what is known, without what was over before `time`.
+    /// The book of what is on record, without what was over before `time`. What is known
+    /// and not on record yet is a doubt in it.
     pub fn book(&mut self, time: Timestamp, synced: bool) -> LawBook {
         self.shelves.forget(time);
-        self.shelves.book(synced)
+        let mut shelves = self.shelves.clone();
+        for (place, version) in &self.versions {
+            shelves.pending(place.clone(), version.since());
+        }
+        shelves.book(synced)
     }
 }
 

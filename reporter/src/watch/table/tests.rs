@@ -1,7 +1,7 @@
 //! What the table makes of what watches tell, without a watch.
 
 use super::*;
-use docket_record::law::Body;
+use docket_record::law::{AWAY, Body, PENDING};
 use serde_json::json;
 
 const VPOL: &str = "ValidatingPolicy";
@@ -26,11 +26,7 @@ fn object(name: &str, action: &str, generation: i64, version: &str) -> Object {
 
 fn list(table: &mut Table, objects: &[Object], now: i64) {
     table.served(kind());
-    table.begin(kind());
-    for object in objects {
-        table.list(object.clone());
-    }
-    table.listed(kind(), time(now));
+    table.listed(kind(), objects.to_vec(), time(now), time(now));
 }
 
 /// Takes what is due: (name, change, summary), and the gaps.
@@ -53,7 +49,7 @@ fn said(entries: &[Entry]) -> Vec<(&str, &str, Vec<&str>)> {
 
 /// The same, loaded again from what was written.
 fn restart(table: &Table, entries: &[Entry]) -> Table {
-    Table::load(entries.to_vec(), time(-1000), Some(&table.known()))
+    Table::load(entries.to_vec(), time(-1000), Some(&table.known(0)))
 }
 
 #[test]
@@ -61,12 +57,12 @@ fn each_version_is_one_entry_however_often_it_is_told() {
     let mut table = Table::default();
     list(&mut table, &[object("p", "Deny", 1, "1")], 0);
     // A status that changes is no new law.
-    table.apply(object("p", "Deny", 1, "2"), time(1));
-    table.apply(object("p", "Audit", 2, "3"), time(2));
-    table.apply(object("p", "Audit", 2, "4"), time(3));
-    table.apply(object("q", "Deny", 1, "5"), time(4));
-    table.delete(&object("p", "Audit", 2, "6"), time(5));
-    table.delete(&object("p", "Audit", 2, "6"), time(5));
+    table.apply(object("p", "Deny", 1, "2"), None, time(1));
+    table.apply(object("p", "Audit", 2, "3"), None, time(2));
+    table.apply(object("p", "Audit", 2, "4"), None, time(3));
+    table.apply(object("q", "Deny", 1, "5"), None, time(4));
+    table.delete(&object("p", "Audit", 2, "6"), None, time(5));
+    table.delete(&object("p", "Audit", 2, "6"), None, time(5));
     let (entries, gaps) = take(&mut table);
     assert_eq!(
         said(&entries),
@@ -93,7 +89,7 @@ fn each_version_is_one_entry_however_often_it_is_told() {
 fn a_restart_writes_nothing_again_and_says_how_long_nobody_watched() {
     let mut table = Table::default();
     list(&mut table, &[object("p", "Deny", 1, "1")], 0);
-    table.alive(time(10));
+    table.alive(kind(), time(10));
     let (entries, _) = take(&mut table);
     let mut table = restart(&table, &entries);
     list(&mut table, &[object("p", "Deny", 1, "9")], 60);
@@ -185,7 +181,8 @@ fn a_policy_made_anew_with_the_same_text_is_another_version() {
 fn a_watch_that_breaks_leaves_doubt_until_its_list_and_a_gap_after_it() {
     let mut table = Table::default();
     list(&mut table, &[object("p", "Deny", 1, "1")], 0);
-    table.alive(time(20));
+    take(&mut table);
+    table.alive(kind(), time(20));
     table.broke(kind());
     let doubted = |table: &mut Table, at| {
         let list = table.book(time(-1000), true).at(time(at));
@@ -205,14 +202,12 @@ fn one_absence_of_several_watches_is_one_gap() {
     let mut table = Table::default();
     list(&mut table, &[], 0);
     table.served(other);
-    table.begin(other);
-    table.listed(other, time(0));
+    table.listed(other, Vec::new(), time(0), time(0));
     table.broke(kind());
     table.broke(other);
     list(&mut table, &[], 30);
     assert_eq!(take(&mut table).1, [], "the other is still away");
-    table.begin(other);
-    table.listed(other, time(40));
+    table.listed(other, Vec::new(), time(40), time(40));
     let (_, gaps) = take(&mut table);
     assert_eq!(gaps.len(), 1);
     assert_eq!((gaps[0].from, gaps[0].to), (time(0), time(40)));
@@ -223,9 +218,9 @@ fn a_kind_that_is_served_no_longer_takes_its_policies_with_it_at_the_second_look
     let mut table = Table::default();
     list(&mut table, &[object("p", "Deny", 1, "1")], 0);
     take(&mut table);
-    table.unserved(kind(), time(30));
+    table.unserved(kind(), time(30), time(30));
     assert_eq!(take(&mut table).0, []);
-    table.unserved(kind(), time(60));
+    table.unserved(kind(), time(60), time(60));
     let (entries, _) = take(&mut table);
     assert_eq!(said(&entries)[0].1, "deleted");
 }
@@ -233,8 +228,8 @@ fn a_kind_that_is_served_no_longer_takes_its_policies_with_it_at_the_second_look
 #[test]
 fn a_kind_that_is_installed_later_was_not_watched_between_two_looks() {
     let mut table = Table::default();
-    table.unserved(kind(), time(0));
-    table.unserved(kind(), time(30));
+    table.unserved(kind(), time(0), time(0));
+    table.unserved(kind(), time(30), time(30));
     list(&mut table, &[object("p", "Deny", 1, "1")], 60);
     let (entries, gaps) = take(&mut table);
     assert_eq!(said(&entries)[0].1, "created");
@@ -254,6 +249,77 @@ fn a_failed_commit_loses_nothing() {
     assert_eq!(table.due(1).0, first);
     table.committed(1, 0);
     assert_eq!(table.due(9).0[0].name, "q");
+}
+
+#[test]
+fn a_version_that_is_not_on_record_yet_is_a_doubt_from_its_receipt_on() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    take(&mut table);
+    table.apply(object("p", "Audit", 2, "2"), None, time(100));
+    let at = |table: &mut Table, second| {
+        let list = table.book(time(-1000), true).at(time(second));
+        let of = |policy: &docket_record::policies::Policy| {
+            let actions = policy.enforces;
+            (actions, policy.doubt)
+        };
+        list.policies.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(at(&mut table, 80), [(true, None)]);
+    assert_eq!(at(&mut table, 500), [(true, Some(PENDING))]);
+    // Another one that comes meanwhile does not make the doubt younger.
+    table.apply(object("p", "Deny", 3, "3"), None, time(300));
+    assert_eq!(at(&mut table, 150), [(true, Some(PENDING))]);
+    table.committed(1, 0);
+    assert_eq!(at(&mut table, 150), [(false, None)]);
+    assert_eq!(at(&mut table, 500), [(false, Some(PENDING))]);
+    table.committed(1, 0);
+    assert_eq!(at(&mut table, 500), [(true, None)]);
+}
+
+#[test]
+fn what_was_known_and_not_on_record_is_found_again_after_a_crash() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    let (entries, _) = take(&mut table);
+    table.apply(object("p", "Audit", 2, "2"), None, time(20));
+    // A sign of life is kept, the version was not.
+    table.alive(kind(), time(60));
+    let mut table = restart(&table, &entries);
+    list(&mut table, &[object("p", "Audit", 2, "2")], 90);
+    let (found, gaps) = take(&mut table);
+    assert_eq!(found[0].after, Some(time(20)));
+    assert_eq!((gaps[0].from, gaps[0].to), (time(20), time(90)));
+}
+
+#[test]
+fn a_kind_that_one_look_does_not_find_is_in_doubt_at_once() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    take(&mut table);
+    table.alive(kind(), time(25));
+    table.unserved(kind(), time(30), time(30));
+    let list = table.book(time(-1000), true).at(time(40));
+    assert_eq!(list.policies[0].doubt, Some(AWAY));
+}
+
+#[test]
+fn a_watch_that_was_late_says_since_when_a_change_may_be() {
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    take(&mut table);
+    table.apply(object("p", "Audit", 2, "2"), Some(time(30)), time(50));
+    // It told of each version: nothing was changed back in between.
+    table.apply(object("p", "Audit", 4, "4"), Some(time(30)), time(51));
+    let (entries, gaps) = take(&mut table);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (entries[0].after, entries[0].time),
+        (Some(time(30)), time(50))
+    );
+    assert!(gaps.is_empty());
+    let list = table.book(time(-1000), true).at(time(40));
+    assert!(list.policies.iter().all(|policy| policy.doubt.is_some()));
 }
 
 #[test]
