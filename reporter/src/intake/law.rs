@@ -34,6 +34,8 @@ const KEPT: SignedDuration = SignedDuration::from_mins(15);
 const MOST: usize = 128;
 /// Exact attributions kept, for the laws that come late.
 const RECORDS: usize = 16_384;
+/// Newest entries whose attributions are remembered again after a restart.
+const AGAIN: u32 = 4096;
 /// How far the clocks of reporter and API server may differ.
 const SKEW: SignedDuration = SignedDuration::from_secs(2);
 
@@ -61,13 +63,25 @@ struct Wrote {
     actor: User,
 }
 
-/// An exact attribution.
+/// An exact attribution, and an object that it rests on: its policy, or the binding that
+/// let it refuse.
 struct Owed {
     record: String,
     time: Timestamp,
-    /// Kind, namespace, name.
-    policy: [String; 3],
+    /// Name of the policy.
+    policy: String,
+    /// Kind, namespace, name of the object.
+    place: [String; 3],
     laws: Vec<String>,
+}
+
+/// What is read again of a record.
+#[derive(Deserialize)]
+struct Recorded {
+    id: String,
+    time: Timestamp,
+    #[serde(default)]
+    attributions: Vec<Attribution>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -88,10 +102,23 @@ impl Lawgivers {
     pub(super) fn load(store: &Store) -> Result<Lawgivers, StoreError> {
         let near = store.state(NEAR)?;
         let near = near.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Lawgivers {
+        let mut lawgivers = Lawgivers {
             near: near.unwrap_or_default(),
             ..Lawgivers::default()
-        })
+        };
+        // What changed while nobody watched is told now, and they may be of that time.
+        let from = store.size().saturating_sub(AGAIN.into());
+        for row in store.scan(from, AGAIN)? {
+            let of_record = matches!(row.class, Class::Denial | Class::Pass);
+            let read = || serde_json::from_slice::<Recorded>(&row.public).ok();
+            let Some(record) = of_record.then(read).flatten() else {
+                continue;
+            };
+            for attribution in &record.attributions {
+                lawgivers.remember(&record.id, record.time, attribution);
+            }
+        }
+        Ok(lawgivers)
     }
 
     /// The state row, if it has changed.
@@ -185,31 +212,35 @@ impl Lawgivers {
 
     /// The same of one attribution of a record.
     pub(super) fn attribution(&mut self, record: &str, owed: &mut Attribution, time: Timestamp) {
-        let Some(policy) = exact(owed) else { return };
-        if self.superseded(owed, time) {
-            return;
+        if !self.superseded(owed, time) {
+            self.remember(record, time, owed);
         }
-        if self.records.len() >= RECORDS {
-            self.records.pop_front();
+    }
+
+    fn remember(&mut self, record: &str, time: Timestamp, owed: &Attribution) {
+        for (place, laws) in rests_on(owed) {
+            if self.records.len() >= RECORDS {
+                self.records.pop_front();
+            }
+            self.records.push_back(Owed {
+                record: record.to_owned(),
+                time,
+                policy: owed.policy.clone().unwrap_or_default(),
+                place,
+                laws: laws.to_vec(),
+            });
         }
-        self.records.push_back(Owed {
-            record: record.to_owned(),
-            time,
-            policy,
-            laws: owed.laws.clone(),
-        });
     }
 
     /// Doubts an attribution whose law, as was told meanwhile, was not the only one that
     /// may have been in force.
     pub(super) fn superseded(&self, owed: &mut Attribution, time: Timestamp) -> bool {
-        let newer = self.near.laws.iter().filter(|seen| seen.is_of(owed, time));
-        let newer: Vec<String> = newer.map(|seen| seen.law.clone()).collect();
-        let superseded = !newer.is_empty();
-        if superseded {
-            either(owed, newer);
+        let newer = self.near.laws.iter();
+        let newer: Vec<&Seen> = newer.filter(|seen| seen.is_of(owed, time)).collect();
+        for seen in &newer {
+            seen.cast_doubt(owed);
         }
-        superseded
+        !newer.is_empty()
     }
 
     /// Records that were held to be exact, of the moment in which this law came.
@@ -218,13 +249,13 @@ impl Lawgivers {
             return;
         }
         let owed = self.records.iter().filter(|owed| {
-            seen.place[1..] == owed.policy && seen.near(owed.time) && !owed.laws.contains(&seen.law)
+            seen.place[1..] == owed.place && seen.near(owed.time) && !owed.laws.contains(&seen.law)
         });
         entries.extend(owed.map(|owed| {
             let id = id(&["amendment", "law-in-doubt", &owed.record, &seen.law]);
             let public = json!({
                 "id": id, "time": now, "amends": owed.record, "kind": "law-in-doubt",
-                "laws": [seen.law], "policy": owed.policy[2], "detail": EITHER,
+                "laws": [seen.law], "policy": owed.policy, "detail": EITHER,
             });
             amendment(id, &public, None)
         }));
@@ -254,22 +285,38 @@ impl Seen {
     pub(super) fn doubts(&self, owed: &mut Attribution, time: Timestamp) -> bool {
         let doubted = self.supersedes() && self.is_of(owed, time);
         if doubted {
-            either(owed, vec![self.law.clone()]);
+            self.cast_doubt(owed);
         }
         doubted
     }
 
-    /// The only version ever of its object is the one that denied.
+    /// May another version have been in force before it?
     fn supersedes(&self) -> bool {
-        self.change == Change::Changed
+        match self.change {
+            Change::Changed => true,
+            // What there was before is known, if somebody watched.
+            Change::Deleted => self.after < self.at,
+            // The only version ever of its object is the one that denied.
+            Change::FirstSeen | Change::Created => false,
+        }
     }
 
-    /// Is it a version of the policy that this is owed to, of about that time, and not
-    /// among those that are named?
+    /// Is it a version of something that this rests on, of about that time, and not among
+    /// those that are named?
     fn is_of(&self, owed: &Attribution, time: Timestamp) -> bool {
-        exact(owed).is_some_and(|policy| self.place[1..] == policy)
-            && self.near(time)
-            && !owed.laws.contains(&self.law)
+        let mut rests_on = rests_on(owed);
+        self.near(time)
+            && rests_on.any(|(place, laws)| self.place[1..] == place && !laws.contains(&self.law))
+    }
+
+    fn cast_doubt(&self, owed: &mut Attribution) {
+        let laws = match self.place[1].ends_with("Binding") {
+            true => &mut owed.binding_laws,
+            false => &mut owed.laws,
+        };
+        laws.push(self.law.clone());
+        owed.grade = Some(Grade::Ambiguous);
+        EITHER.clone_into(&mut owed.doubt);
     }
 
     /// Could an earlier version have been in force then, or this one?
@@ -278,20 +325,21 @@ impl Seen {
     }
 }
 
-/// The policy of an attribution that is exact by a law: kind, namespace, name.
-fn exact(owed: &Attribution) -> Option<[String; 3]> {
-    let exact = owed.grade == Some(Grade::Exact) && !owed.laws.is_empty();
-    let (true, Some(kind), Some(name)) = (exact, &owed.policy_kind, &owed.policy) else {
-        return None;
-    };
-    let namespace = owed.policy_namespace.clone().unwrap_or_default();
-    Some([kind.clone(), namespace, name.clone()])
-}
-
-fn either(owed: &mut Attribution, newer: Vec<String>) {
-    owed.laws.extend(newer);
-    owed.grade = Some(Grade::Ambiguous);
-    EITHER.clone_into(&mut owed.doubt);
+/// The objects by whose law an attribution is exact, each with the versions that it names:
+/// kind, namespace and name of the policy, and of the binding that let it refuse.
+fn rests_on(owed: &Attribution) -> impl Iterator<Item = ([String; 3], &[String])> {
+    let kind = owed.policy_kind.as_ref();
+    let kind = kind.filter(|_| owed.grade == Some(Grade::Exact));
+    let policy = kind.zip(owed.policy.as_ref()).map(|(kind, name)| {
+        let namespace = owed.policy_namespace.clone().unwrap_or_default();
+        ([kind.clone(), namespace, name.clone()], &owed.laws[..])
+    });
+    let binding = kind.zip(owed.binding.as_ref()).map(|(kind, name)| {
+        let place = [format!("{kind}Binding"), String::new(), name.clone()];
+        (place, &owed.binding_laws[..])
+    });
+    let both = policy.into_iter().chain(binding);
+    both.filter(|(_, laws)| !laws.is_empty())
 }
 
 impl Wrote {

@@ -404,3 +404,94 @@ fn a_pass_by_a_report_of_the_moment_of_a_change_is_not_sure_whichever_is_told_fi
         }
     }
 }
+
+fn doubts(bench: &Bench) -> Vec<Value> {
+    let amendments = bench.rows(Class::Amendment).into_iter();
+    amendments
+        .filter(|row| row["kind"] == "law-in-doubt")
+        .collect()
+}
+
+#[test]
+fn a_denial_of_an_absence_that_a_restart_ends_is_amended_when_the_change_is_found() {
+    let mut bench = Bench::new();
+    with_law(&bench);
+    bench.deliver(&[Bench::day().denied()]);
+    bench.restart();
+    bench.now = start() + SignedDuration::from_secs(120);
+    enact(
+        &mut bench,
+        law("law-1", Change::Changed, 100_000, Some(500)),
+    );
+    assert_eq!(doubts(&bench).len(), 1);
+    assert_eq!(doubts(&bench)[0]["policy"], POLICY);
+}
+
+#[test]
+fn a_policy_that_is_gone_after_an_absence_may_have_been_another_one_before() {
+    for (after, doubted) in [(Some(500), 1), (None, 0)] {
+        let mut bench = Bench::new();
+        with_law(&bench);
+        bench.deliver(&[Bench::day().denied()]);
+        enact(&mut bench, law("gone", Change::Deleted, 5000, after));
+        assert_eq!(doubts(&bench).len(), doubted, "{after:?}");
+    }
+}
+
+/// A denial by a ValidatingAdmissionPolicy through a binding.
+fn bound() -> Value {
+    let mut item = Bench::day().denied();
+    item["responseStatus"] = json!({
+        "metadata": {}, "status": "Failure", "reason": "Invalid", "code": 422,
+        "message": "pullrequests.krate.a5c.ai \"pr-1\" is forbidden: ValidatingAdmissionPolicy 'v' \
+            with binding 'b' denied request: no",
+    });
+    item
+}
+
+fn with_binding(bench: &Bench) {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "v"},
+        "spec": {"matchConstraints": {"resourceRules": [
+            {"apiGroups": ["krate.a5c.ai"], "resources": ["pullrequests"]}]}},
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"},
+        "spec": {"policyName": "v", "validationActions": ["Deny"]},
+    });
+    let laws = [(policy, "law-v"), (binding, "law-b")];
+    let laws = laws.map(|(object, id)| (Object::read(&object).unwrap(), id.to_owned()));
+    bench.court.laws.publish(LawBook::always(laws));
+}
+
+fn binding_changed(millis: i64) -> NewEntry {
+    let mut entry = law("law-b2", Change::Changed, millis, None);
+    let mut public: Value = serde_json::from_slice(&entry.public).unwrap();
+    public["apiVersion"] = "admissionregistration.k8s.io/v1".into();
+    public["kind"] = "ValidatingAdmissionPolicyBinding".into();
+    public["name"] = "b".into();
+    entry.public = json(&public);
+    entry
+}
+
+#[test]
+fn a_binding_that_changed_at_that_moment_is_a_doubt_like_its_policy() {
+    let mut bench = Bench::new();
+    with_binding(&bench);
+    bench.deliver(&[bound()]);
+    assert_eq!(denied(&bench)["grade"], "exact", "{:#}", denied(&bench));
+    assert_eq!(denied(&bench)["bindingLaws"], json!(["law-b"]));
+    enact(&mut bench, binding_changed(2000));
+    assert_eq!(doubts(&bench).len(), 1);
+    assert_eq!(doubts(&bench)[0]["policy"], "v");
+    assert_eq!(doubts(&bench)[0]["laws"], json!(["law-b2"]));
+
+    let mut bench = Bench::new();
+    with_binding(&bench);
+    enact(&mut bench, binding_changed(2000));
+    bench.deliver(&[bound()]);
+    assert_eq!(denied(&bench)["grade"], "ambiguous");
+    assert_eq!(denied(&bench)["bindingLaws"], json!(["law-b", "law-b2"]));
+}
