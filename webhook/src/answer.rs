@@ -6,11 +6,12 @@
 use crate::body::{self, Read};
 use crate::collections::{Reviewed, Whose};
 use crate::labels::{Cause, Hook, Operation, Outcome};
-use crate::witness::Witness;
+use crate::serve::HeadArrived;
+use crate::witness::{Place, Witness};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::post;
 use axum::{Router, response::IntoResponse};
@@ -18,11 +19,11 @@ use bytes::Bytes;
 use docket_record::denial::Context;
 use docket_record::review::{self, Review};
 use docket_record::testimony::{FINAL, Keys, Testimony, WITNESS};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Above this a body is worth telling the runtime that this thread is busy for a while.
 const LONG_READ: usize = 1 << 20;
@@ -38,20 +39,29 @@ pub fn router(witness: Arc<Witness>) -> Router {
 }
 
 async fn mutate(State(witness): State<Arc<Witness>>, request: Request) -> Response {
-    answer(&witness, Hook::Witness, request.into_body()).await
+    answer(&witness, Hook::Witness, request).await
 }
 
 async fn validate(State(witness): State<Arc<Witness>>, request: Request) -> Response {
-    answer(&witness, Hook::Final, request.into_body()).await
+    answer(&witness, Hook::Final, request).await
 }
 
-async fn answer(witness: &Witness, hook: Hook, body: Body) -> Response {
-    let began = Instant::now();
-    let answer = match body::read(body, &witness.bodies, witness.body_timeout).await {
+async fn answer(witness: &Witness, hook: Hook, request: Request) -> Response {
+    let arrived = request.extensions().get::<HeadArrived>();
+    let began = arrived.map_or_else(Instant::now, |arrived| arrived.0);
+    let patience = patience(request.uri());
+    let deadline = patience.and_then(|patience| began.checked_add(patience));
+    let within = witness
+        .body_timeout
+        .min(deadline.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        }));
+    // If the caller hangs up, hyper drops this future.
+    let answer = match body::read(request.into_body(), &witness.bodies, within).await {
         Read::Whole(held) if held.bytes.len() > LONG_READ => {
-            tokio::task::block_in_place(|| consider(witness, hook, &held.bytes))
+            tokio::task::block_in_place(|| consider(witness, hook, &held.bytes, deadline))
         }
-        Read::Whole(held) => consider(witness, hook, &held.bytes),
+        Read::Whole(held) => consider(witness, hook, &held.bytes, deadline),
         Read::Head(head, short) => unreadable(witness, hook, short.into(), &head),
     };
     witness.metrics.took(hook, began.elapsed());
@@ -62,9 +72,20 @@ async fn answer(witness: &Witness, hook: Hook, body: Body) -> Response {
     response
 }
 
+/// How long kube-apiserver waits for the answer: whole seconds, as it says in the URL. It
+/// counts from before the request's head is here, so its own end is never later than ours.
+fn patience(uri: &Uri) -> Option<Duration> {
+    let mut parameters = uri.query()?.split('&');
+    let timeout = parameters.find_map(|one| one.strip_prefix("timeout="))?;
+    let timeout: SignedDuration = timeout.parse().ok()?;
+    Duration::try_from(timeout)
+        .ok()
+        .filter(|time| !time.is_zero())
+}
+
 /// Reads and swears; a fault of ours is an answer without testimony, not a lost call.
-fn consider(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
-    guarded(|| swear(witness, hook, body)).unwrap_or_else(|| {
+fn consider(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>) -> Vec<u8> {
+    guarded(|| swear(witness, hook, body, deadline)).unwrap_or_else(|| {
         tracing::error!(hook = ?hook, bytes = body.len(), "a review made the witness panic; it was allowed");
         unreadable(witness, hook, Cause::Panic, body)
     })
@@ -82,7 +103,7 @@ fn unreadable(witness: &Witness, hook: Hook, cause: Cause, body: &[u8]) -> Vec<u
     review::answer(&uid, "", None)
 }
 
-fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
+fn swear(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>) -> Vec<u8> {
     let review = match Review::parse(body) {
         Ok(review) => review,
         Err(error) => return unreadable(witness, hook, error.into(), body),
@@ -104,14 +125,19 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
         review::answer(&review.uid, &review.api_version, None)
     };
     let keys = witness.keys.load();
-    // Looked at first: a number is only given to a testimony that is certain to follow.
     let Some(key_id) = keys.newest() else {
         return plain(Outcome::Keyless);
     };
-    let testimony = Testimony {
+    let (context, place) = if collection {
+        (Context::default(), None)
+    } else {
+        let (context, place) = context(witness, hook, &review);
+        (context, Some(place))
+    };
+    let mut testimony = Testimony {
         key_id: key_id.to_owned(),
         process: witness.process.clone(),
-        number: (!collection).then(|| witness.next_number()),
+        number: None,
         time,
         operation: review.operation.clone().into_owned(),
         dry_run: review.dry_run,
@@ -120,11 +146,7 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
         } else {
             review.old.uid.clone().into_owned()
         },
-        context: if collection {
-            Context::default()
-        } else {
-            context(witness, hook, &review)
-        },
+        context,
         generated_name: match hook {
             Hook::Witness => String::new(),
             Hook::Final => review.generated_name().to_owned(),
@@ -140,6 +162,15 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
         Hook::Final => FINAL,
     };
     let bound = review.bound(&witness.config.cluster, name);
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        return plain(Outcome::Late);
+    }
+    // Last of all: a number is only given to a testimony that is certain to follow, and to
+    // an answer that is waited for. One that comes back to nobody is a gap.
+    testimony.number = (!collection).then(|| witness.next_number());
+    if let (Hook::Witness, Some(place)) = (hook, place) {
+        witness.sworn.note(place);
+    }
     let Some(sworn) = keys.sign(&testimony, &bound) else {
         return plain(Outcome::Keyless);
     };
@@ -156,8 +187,9 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes) -> Vec<u8> {
     )
 }
 
-/// Krate's terms; from the validating hook only what the mutating one did not swear to.
-fn context(witness: &Witness, hook: Hook, review: &Review<'_>) -> Context {
+/// Krate's terms, and their place among what was sworn. From the validating hook only what
+/// the mutating one did not swear to.
+fn context(witness: &Witness, hook: Hook, review: &Review<'_>) -> (Context, Place) {
     let context = review.context(&witness.config);
     // The name is not there yet in the mutating phase if the API server makes it.
     let name = if review.new.generate_name.is_empty() {
@@ -183,12 +215,11 @@ fn context(witness: &Witness, hook: Hook, review: &Review<'_>) -> Context {
         ),
         (&context.environment, &context.surface, context.claimed),
     );
-    match hook {
-        Hook::Witness => witness.sworn.note(request, facts),
-        Hook::Final if witness.sworn.said(request, facts) => return Context::default(),
-        Hook::Final => {}
+    let place = witness.sworn.place(request, facts);
+    if hook == Hook::Final && witness.sworn.said(place) {
+        return (Context::default(), place);
     }
-    context
+    (context, place)
 }
 
 /// Keeps the object, and gives its length and digest.
@@ -252,6 +283,14 @@ mod tests {
         assert_eq!(caught, None);
     }
 
+    const REVIEW: &[u8] =
+        br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{
+        "uid":"7d0d4a3e-0000-4000-8000-000000000001","kind":{"kind":"Issue"},"name":"i",
+        "resource":{"group":"krate.a5c.ai","version":"v1","resource":"issues"},
+        "namespace":"krate-org-acme","operation":"UPDATE","userInfo":{"username":"\u00fc"},
+        "object":{"metadata":{"generateName":"i-","labels":{"a":"b"}},"spec":{"repository":"r"}},
+        "oldObject":{"metadata":{"uid":"o"}},"dryRun":true}}"#;
+
     fn witness() -> Witness {
         let config = docket_record::examine::Config {
             cluster: "c".to_owned(),
@@ -273,12 +312,7 @@ mod tests {
 
     #[test]
     fn no_cut_and_no_wrong_byte_makes_anything_but_an_allowed_answer() {
-        let whole = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{
-            "uid":"7d0d4a3e-0000-4000-8000-000000000001","kind":{"kind":"Issue"},"name":"i",
-            "resource":{"group":"krate.a5c.ai","version":"v1","resource":"issues"},
-            "namespace":"krate-org-acme","operation":"UPDATE","userInfo":{"username":"\u00fc"},
-            "object":{"metadata":{"generateName":"i-","labels":{"a":"b"}},"spec":{"repository":"r"}},
-            "oldObject":{"metadata":{"uid":"o"}},"dryRun":true}}"#;
+        let whole = REVIEW;
         let witness = witness();
         let mut cases: Vec<Vec<u8>> = (0..=whole.len()).map(|end| whole[..end].to_vec()).collect();
         for at in 0..whole.len() {
@@ -294,7 +328,7 @@ mod tests {
             } else {
                 Hook::Final
             };
-            let answer = consider(&witness, hook, &Bytes::from(case));
+            let answer = consider(&witness, hook, &Bytes::from(case), None);
             let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["kind"], "AdmissionReview");
             assert_eq!(answer["response"]["allowed"], true);
@@ -307,6 +341,76 @@ mod tests {
             "{page}"
         );
         assert!(witness.last_number() > 1_000);
+    }
+
+    #[test]
+    fn an_answer_after_the_deadline_has_no_testimony_and_takes_no_number() {
+        let witness = witness();
+        let body = Bytes::from_static(REVIEW);
+        let now = Instant::now();
+        for (deadline, numbered) in [
+            (Some(now), 0),
+            (now.checked_add(Duration::from_secs(60)), 1),
+            (None, 2),
+        ] {
+            let answer = consider(&witness, Hook::Final, &body, deadline);
+            let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+            assert_eq!(answer["response"]["allowed"], true);
+            let annotations = answer["response"].get("auditAnnotations");
+            assert_eq!(annotations.is_some(), numbered > 0);
+            assert_eq!(witness.last_number(), numbered);
+        }
+        let page = witness.metrics.page(&witness, &[]);
+        let late = "hook=\"final\",operation=\"UPDATE\",result=\"late\"} 1";
+        assert!(page.contains(late), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_has_hung_up_takes_no_number() {
+        use tokio::io::AsyncWriteExt as _;
+        for (hung_up, numbered) in [(true, 0), (false, 1)] {
+            let witness = Arc::new(witness());
+            let (mut caller, server) = tokio::io::duplex(1 << 16);
+            let head = format!(
+                "POST /mutate?timeout=1s HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                REVIEW.len()
+            );
+            caller.write_all(head.as_bytes()).await.unwrap();
+            caller.write_all(REVIEW).await.unwrap();
+            if hung_up {
+                caller.shutdown().await.unwrap();
+            }
+            let router = router(Arc::clone(&witness));
+            let service = hyper_util::service::TowerToHyperService::new(router);
+            let served = hyper::server::conn::http1::Builder::new()
+                .serve_connection(hyper_util::rt::TokioIo::new(server), service)
+                .await;
+            assert_eq!(served.is_err(), hung_up);
+            assert_eq!(witness.last_number(), numbered);
+        }
+    }
+
+    #[test]
+    fn the_time_that_the_api_server_waits_is_read_from_its_url() {
+        let patience = |uri: &str| patience(&uri.parse().unwrap());
+        for (uri, seconds) in [
+            ("/mutate?timeout=1s", 1),
+            ("/validate?a=b&timeout=30s", 30),
+            ("/validate?timeout=1m0s", 60),
+            ("/validate?timeout=1m30s&c", 90),
+        ] {
+            assert_eq!(patience(uri), Some(Duration::from_secs(seconds)), "{uri}");
+        }
+        for uri in [
+            "/mutate",
+            "/mutate?timeout=",
+            "/mutate?timeout=0s",
+            "/mutate?timeout=-1s",
+            "/mutate?timeout=soon",
+            "/mutate?xtimeout=1s",
+        ] {
+            assert_eq!(patience(uri), None, "{uri}");
+        }
     }
 
     #[test]

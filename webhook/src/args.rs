@@ -89,7 +89,8 @@ pub struct AdmissionArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
 
-    /// A body must be complete within this time; else the answer is given without it.
+    /// A body must be complete within this time, and within what kube-apiserver waits (the
+    /// `timeout` of its URL); else the answer is given without it.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub body_timeout: Duration,
 

@@ -82,6 +82,8 @@ labels! {
         Sworn = "sworn",
         /// With the short one of a collection.
         Collection = "collection",
+        /// Without: kube-apiserver waits no longer.
+        Late = "late",
         /// Without: no key.
         Keyless = "keyless",
         /// Without: the body could not be read.

@@ -337,7 +337,7 @@ mod tests {
                 };
             assert!(line.ends_with(&format!(" {wanted}")), "{line}");
         }
-        assert_eq!(series, 40);
+        assert_eq!(series, 50);
         assert_eq!(
             value("docket_witness_unreadable_total{cause=\"slow\"}"),
             Some(1)

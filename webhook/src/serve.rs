@@ -21,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -61,6 +61,10 @@ pub struct Limits {
     /// Headers of a request over HTTP/1.1, if more than 100: reading them costs more then.
     pub headers: Option<usize>,
 }
+
+/// When the head of a request was here; an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadArrived(pub Instant);
 
 /// A listener that is bound and not yet serving: all that can be wrong has been found.
 pub struct Door {
@@ -240,8 +244,9 @@ async fn speak<I>(
     I: Read + Write + Unpin + Send + 'static,
 {
     let connection = Arc::clone(&place.connection);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let under_way = connection.begin();
+        request.extensions_mut().insert(HeadArrived(Instant::now()));
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let answer = answer.await?;

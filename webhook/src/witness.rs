@@ -129,30 +129,36 @@ impl Default for Sworn {
     }
 }
 
+/// Where facts of a request stand, and their hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    slot: usize,
+    hash: u64,
+}
+
 impl Sworn {
     /// Notes what was sworn of a request.
-    pub fn note(&self, request: impl std::hash::Hash, facts: impl std::hash::Hash) {
-        let (slot, value) = self.place(request, facts);
-        self.slots[slot].store(value, Ordering::Relaxed);
+    pub fn note(&self, place: Place) {
+        self.slots[place.slot].store(place.hash, Ordering::Relaxed);
     }
 
     /// True if exactly this was sworn last of this request.
-    pub fn said(&self, request: impl std::hash::Hash, facts: impl std::hash::Hash) -> bool {
-        let (slot, value) = self.place(request, facts);
-        self.slots[slot].load(Ordering::Relaxed) == value
+    pub fn said(&self, place: Place) -> bool {
+        self.slots[place.slot].load(Ordering::Relaxed) == place.hash
     }
 
+    /// The place of these facts of a request.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "any bits of a hash will do"
     )]
-    fn place(&self, request: impl std::hash::Hash, facts: impl std::hash::Hash) -> (usize, u64) {
+    pub fn place(&self, request: impl std::hash::Hash, facts: impl std::hash::Hash) -> Place {
         let request = self.hasher.hash_one(request);
-        // Never 0, which is an empty slot.
-        (
-            request as usize % SLOTS,
-            self.hasher.hash_one((request, facts)) | 1,
-        )
+        Place {
+            slot: request as usize % SLOTS,
+            // Never 0, which is an empty slot.
+            hash: self.hasher.hash_one((request, facts)) | 1,
+        }
     }
 }
 
@@ -169,12 +175,14 @@ mod tests {
     #[test]
     fn only_what_was_sworn_last_of_the_same_request_need_not_be_said_again() {
         let sworn = Sworn::default();
-        assert!(!sworn.said("a", "facts"));
-        sworn.note("a", "facts");
-        assert!(sworn.said("a", "facts"));
-        assert!(!sworn.said("a", "other facts"));
-        assert!(!sworn.said("b", "facts"));
-        sworn.note("a", "other facts");
-        assert!(!sworn.said("a", "facts"));
+        let said = |request, facts| sworn.said(sworn.place(request, facts));
+        let note = |request, facts| sworn.note(sworn.place(request, facts));
+        assert!(!said("a", "facts"));
+        note("a", "facts");
+        assert!(said("a", "facts"));
+        assert!(!said("a", "other facts"));
+        assert!(!said("b", "facts"));
+        note("a", "other facts");
+        assert!(!said("a", "facts"));
     }
 }

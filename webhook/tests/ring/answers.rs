@@ -197,6 +197,35 @@ async fn a_body_that_does_not_come_is_allowed_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_body_that_comes_after_the_api_server_has_given_up_takes_no_number() {
+    let witness = Setup::new().start().await;
+    let mut stream = witness
+        .tls(witness.admission, Some(&witness.caller), "http/1.1")
+        .await
+        .unwrap();
+    let body = review(&uid(1)).to_string();
+    let (first, rest) = body.split_at(100);
+    let head = format!(
+        "POST /mutate?timeout=1s HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(first.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // It has an answer by then, and may have closed the connection.
+    let _ = stream.write_all(rest.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(!answer.contains("auditAnnotations"), "{answer}");
+    assert_eq!(witness.metric("docket_witness_last_number").await, 0.0);
+    let got = witness.post("/mutate?timeout=1s", body).await;
+    assert!(got.json()["response"]["auditAnnotations"].is_object());
+    assert_eq!(witness.metric("docket_witness_last_number").await, 1.0);
+}
+
+#[tokio::test]
 async fn a_witness_without_a_key_allows_without_testimony_and_is_not_ready() {
     let setup = Setup::new();
     setup.mount("keys", &[]);
