@@ -1,6 +1,7 @@
 //! Asking the witnesses: how far a process has numbered, which object of a collection it
 //! reviewed last, and for exhibits.
 
+mod collections;
 mod exhibits;
 
 use crate::intake::Arrival;
@@ -10,7 +11,7 @@ use crate::writer::Writer;
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use docket_record::denial::Record;
+pub use collections::LastObject;
 use docket_record::testimony::Process;
 use exhibits::Silent;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -18,7 +19,6 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
@@ -50,17 +50,6 @@ struct Inner {
     room: Semaphore,
     /// Witnesses that did not answer in time.
     silent: Mutex<HashMap<String, Silent>>,
-}
-
-/// The object a witness reviewed last.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Reviewed {
-    /// Its name.
-    #[serde(default)]
-    pub name: String,
-    /// Its uid.
-    #[serde(default)]
-    pub uid: String,
 }
 
 #[derive(Deserialize)]
@@ -118,40 +107,6 @@ impl Witnesses {
                 silent: Mutex::default(),
             }),
         })
-    }
-
-    /// Which object was reviewed last for this denied collection. `None` after a second,
-    /// or when nobody knows.
-    pub async fn last_object(
-        &self,
-        instance: Option<&str>,
-        record: &Record,
-        before: Timestamp,
-    ) -> Option<Reviewed> {
-        let url = match instance {
-            Some(instance) => self.inner.urls.get(instance)?,
-            // Without a testimony only a single witness can be meant.
-            None if self.inner.urls.len() == 1 => self.inner.urls.values().next()?,
-            None => return None,
-        };
-        let question = serde_json::json!({
-            "user": record.personal.actor.username,
-            "group": record.public.group,
-            "resource": record.public.resource,
-            "namespace": record.public.namespace,
-            "before": before,
-        });
-        let request = http::Request::post(format!("{}/collection", url.trim_end_matches('/')))
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(question.to_string())));
-        let asked = tokio::time::timeout(PATIENCE, self.ask::<Reviewed>(request.ok()?)).await;
-        let outcome = match &asked {
-            Ok(Ok(Some(_))) => "collectionKnown",
-            Ok(Ok(None)) => "collectionUnknown",
-            Ok(Err(_)) | Err(_) => "failed",
-        };
-        self.inner.metrics.witness(outcome);
-        asked.ok()?.ok()?
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -49,19 +49,20 @@ async fn validate(State(witness): State<Arc<Witness>>, request: Request) -> Resp
 async fn answer(witness: &Witness, hook: Hook, request: Request) -> Response {
     let arrived = request.extensions().get::<HeadArrived>();
     let began = arrived.map_or_else(Instant::now, |arrived| arrived.0);
-    let patience = patience(request.uri());
-    let deadline = patience.and_then(|patience| began.checked_add(patience));
+    let call = Call {
+        began,
+        deadline: patience(request.uri()).and_then(|patience| began.checked_add(patience)),
+    };
+    let left = |at: Instant| at.saturating_duration_since(Instant::now());
     let within = witness
         .body_timeout
-        .min(deadline.map_or(Duration::MAX, |at| {
-            at.saturating_duration_since(Instant::now())
-        }));
+        .min(call.deadline.map_or(Duration::MAX, left));
     // If the caller hangs up, hyper drops this future.
     let answer = match body::read(request.into_body(), &witness.bodies, within).await {
         Read::Whole(held) if held.bytes.len() > LONG_READ => {
-            tokio::task::block_in_place(|| consider(witness, hook, &held.bytes, deadline))
+            tokio::task::block_in_place(|| consider(witness, hook, &held.bytes, call))
         }
-        Read::Whole(held) => consider(witness, hook, &held.bytes, deadline),
+        Read::Whole(held) => consider(witness, hook, &held.bytes, call),
         Read::Head(head, short) => unreadable(witness, hook, short.into(), &head),
     };
     witness.metrics.took(hook, began.elapsed());
@@ -70,6 +71,27 @@ async fn answer(witness: &Witness, hook: Hook, request: Request) -> Response {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// One call of a hook.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    /// The head of its request was here.
+    began: Instant,
+    /// Then kube-apiserver waits no longer, if it says when.
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    fn is_late(self) -> bool {
+        self.deadline.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// When it began, by the clock.
+    fn arrived(self, now: Timestamp) -> Timestamp {
+        let since = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        now.checked_sub(since).unwrap_or(now)
+    }
 }
 
 /// How long kube-apiserver waits for the answer: whole seconds, as it says in the URL. It
@@ -84,8 +106,8 @@ fn patience(uri: &Uri) -> Option<Duration> {
 }
 
 /// Reads and swears; a fault of ours is an answer without testimony, not a lost call.
-fn consider(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>) -> Vec<u8> {
-    guarded(|| swear(witness, hook, body, deadline)).unwrap_or_else(|| {
+fn consider(witness: &Witness, hook: Hook, body: &Bytes, call: Call) -> Vec<u8> {
+    guarded(|| swear(witness, hook, body, call)).unwrap_or_else(|| {
         tracing::error!(hook = ?hook, bytes = body.len(), "a review made the witness panic; it was allowed");
         unreadable(witness, hook, Cause::Panic, body)
     })
@@ -103,7 +125,7 @@ fn unreadable(witness: &Witness, hook: Hook, cause: Cause, body: &[u8]) -> Vec<u
     review::answer(&uid, "", None)
 }
 
-fn swear(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>) -> Vec<u8> {
+fn swear(witness: &Witness, hook: Hook, body: &Bytes, call: Call) -> Vec<u8> {
     let review = match Review::parse(body) {
         Ok(review) => review,
         Err(error) => return unreadable(witness, hook, error.into(), body),
@@ -117,7 +139,7 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>)
     if collection {
         witness
             .collections
-            .remember(whose(&review), reviewed(&review, time));
+            .remember(whose(&review), reviewed(&review, call.arrived(time)));
     }
     let operation = Operation::of(&review.operation);
     let plain = |outcome| {
@@ -162,7 +184,7 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes, deadline: Option<Instant>)
         Hook::Final => FINAL,
     };
     let bound = review.bound(&witness.config.cluster, name);
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+    if call.is_late() {
         return plain(Outcome::Late);
     }
     // Last of all: a number is only given to a testimony that is certain to follow, and to
@@ -283,6 +305,13 @@ mod tests {
         assert_eq!(caught, None);
     }
 
+    fn call(deadline: Option<Instant>) -> Call {
+        Call {
+            began: Instant::now(),
+            deadline,
+        }
+    }
+
     const REVIEW: &[u8] =
         br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{
         "uid":"7d0d4a3e-0000-4000-8000-000000000001","kind":{"kind":"Issue"},"name":"i",
@@ -328,7 +357,7 @@ mod tests {
             } else {
                 Hook::Final
             };
-            let answer = consider(&witness, hook, &Bytes::from(case), None);
+            let answer = consider(&witness, hook, &Bytes::from(case), call(None));
             let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["kind"], "AdmissionReview");
             assert_eq!(answer["response"]["allowed"], true);
@@ -353,7 +382,7 @@ mod tests {
             (now.checked_add(Duration::from_secs(60)), 1),
             (None, 2),
         ] {
-            let answer = consider(&witness, Hook::Final, &body, deadline);
+            let answer = consider(&witness, Hook::Final, &body, call(deadline));
             let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
             assert_eq!(answer["response"]["allowed"], true);
             let annotations = answer["response"].get("auditAnnotations");

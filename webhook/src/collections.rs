@@ -42,7 +42,8 @@ pub struct Reviewed {
     pub uid: String,
     /// uid of the first review that showed it.
     pub review_uid: String,
-    /// When that review was answered.
+    /// When that review arrived. The API server goes from one object to the next, so this is
+    /// their order, whenever each was read.
     pub time: Timestamp,
 }
 
@@ -74,21 +75,23 @@ impl Collections {
             heard: object.time,
             objects: VecDeque::new(),
         });
-        collection.heard = object.time;
+        collection.heard = collection.heard.max(object.time);
         // Both hooks show each object, and a retry begins with the one that was denied:
         // the first time it was seen is the one that answers for either request.
-        let again = !object.uid.is_empty()
-            && collection
-                .objects
-                .back()
-                .is_some_and(|last| last.uid == object.uid);
-        if again {
+        let objects = &mut collection.objects;
+        let at = objects.partition_point(|known| known.time <= object.time);
+        let is_it = |known: &Reviewed| !object.uid.is_empty() && known.uid == object.uid;
+        if at > 0 && objects.get(at - 1).is_some_and(is_it) {
             return;
         }
-        if collection.objects.len() >= OBJECTS {
-            collection.objects.pop_front();
+        if let Some(known) = objects.get_mut(at).filter(|known| is_it(known)) {
+            *known = object;
+            return;
         }
-        collection.objects.push_back(object);
+        objects.insert(at, object);
+        if objects.len() > OBJECTS {
+            objects.pop_front();
+        }
     }
 
     /// The last object reviewed not after `before`, if it is still remembered.
@@ -191,6 +194,23 @@ mod tests {
         collections.remember(of("ann"), object("a", 10));
         assert_eq!(collections.last(of("ann"), at(5)).unwrap().name, "a");
         assert_eq!(collections.last(of("ann"), at(15)).unwrap().name, "a");
+    }
+
+    #[test]
+    fn a_review_that_is_read_late_does_not_pass_for_the_last_one() {
+        let collections = Collections::default();
+        for (name, arrived) in [("a", 0), ("b", 2), ("c", 4), ("b", 3), ("a", 1), ("d", 5)] {
+            collections.remember(of("ann"), object(name, arrived));
+        }
+        assert_eq!(collections.last(of("ann"), at(60)).unwrap().name, "d");
+        assert_eq!(collections.last(of("ann"), at(4)).unwrap().name, "c");
+        assert_eq!(collections.last(of("ann"), at(3)).unwrap().name, "b");
+        assert_eq!(collections.last(of("ann"), at(1)).unwrap().name, "a");
+        // Read first by its second hook: it was seen when the first one was called.
+        let collections = Collections::default();
+        collections.remember(of("bob"), object("a", 5));
+        collections.remember(of("bob"), object("a", 3));
+        assert_eq!(collections.last(of("bob"), at(4)).unwrap().name, "a");
     }
 
     #[test]

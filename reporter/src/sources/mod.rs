@@ -17,9 +17,10 @@ use crate::gaps::{Cause, Gap};
 use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::{Metrics, Step};
-use crate::witness::Witnesses;
+use crate::witness::{LastObject, Witnesses};
 use docket_host::KeyDirectory;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
+use docket_record::denial::Record;
 use docket_record::examine::{Bench, Config, ExamineError, Finding, Outcome, Refused, examine};
 use docket_record::policies::PolicyList;
 use docket_record::verdict::governed;
@@ -160,43 +161,47 @@ impl Court {
             .push(aside(source, Cause::QuarantinedItem, &put, why, now).counting(1));
     }
 
-    /// Denied collections: the witness may know which object was reviewed last.
+    /// Denied collections: the witnesses may know which object was reviewed last.
     pub async fn collections(&self, arrival: &mut Arrival) {
         let asked = arrival
             .findings
             .iter_mut()
             .filter(|finding| finding.collection);
-        let asked = asked.filter_map(|finding| {
-            let instance = finding
-                .sworn
-                .first()
-                .map(|s| s.testimony.process.instance.clone());
-            match &mut finding.outcome {
-                Outcome::Record(record) => Some((record, instance, finding.time)),
-                Outcome::Counted(_) => None,
-            }
+        let asked = asked.filter_map(|finding| match &mut finding.outcome {
+            Outcome::Record(record) => Some((record, finding.time)),
+            Outcome::Counted(_) => None,
         });
-        futures::future::join_all(asked.map(|(record, instance, time)| async move {
-            let found = match &self.witnesses {
-                Some(witnesses) => {
-                    witnesses
-                        .last_object(instance.as_deref(), record, time)
-                        .await
-                }
-                None => None,
+        futures::future::join_all(asked.map(|(record, time)| async move {
+            let last = match &self.witnesses {
+                Some(witnesses) => witnesses.last_object(record, time).await,
+                None => LastObject::default(),
             };
-            let notes = &mut record.public.notes;
-            notes.retain(|note| note != WHICH_NOT_KNOWN);
-            match found {
-                Some(object) => {
-                    record.personal.name = object.name;
-                    record.personal.object_uid = object.uid;
-                    notes.push("one of a collection: the object that was reviewed last".into());
-                }
-                None => notes.push(WHICH_NOT_KNOWN.into()),
-            }
+            name_last(record, last);
         }))
         .await;
+    }
+}
+
+/// Names the denied object of a collection, or says why it is not known.
+fn name_last(record: &mut Record, last: LastObject) {
+    let notes = &mut record.public.notes;
+    notes.retain(|note| note != WHICH_NOT_KNOWN);
+    match last.object {
+        Some(object) => {
+            record.personal.name = object.name;
+            record.personal.object_uid = object.uid;
+            notes.push("one of a collection: the object that was reviewed last".into());
+        }
+        None => notes.push(WHICH_NOT_KNOWN.into()),
+    }
+    if last.tied {
+        notes.push("witnesses reviewed different objects at the same last time".into());
+    }
+    if last.silent > 0 {
+        notes.push(format!(
+            "{} of {} witnesses did not say which object they reviewed last: it may be another",
+            last.silent, last.asked
+        ));
     }
 }
 
@@ -226,3 +231,6 @@ fn told(error: &ListError) -> String {
         ListError::Kind(_) => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;
