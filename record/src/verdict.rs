@@ -142,6 +142,8 @@ pub fn judge<'a>(event: &'a AuditEvent, called: Called) -> Judgement<'a> {
         504 if called.witnessed || called.tried => Record(Verdict::Unknown, Refusal::TimedOut),
         504 => Count(Counted::TimedOut),
         403 if forbidden_by_authorizer(event) => Count(Counted::Forbidden),
+        // No answer of its own: someone it had asked in its stead.
+        502 => Count(Counted::ServerError),
         code if status.message.is_none() => withheld(code, called),
         500.. => Count(Counted::ServerError),
         400 if status.reason == "BadRequest" => Count(Counted::Invalid),
@@ -161,19 +163,28 @@ fn without_code<'a>(called: Called) -> Judgement<'a> {
     }
 }
 
+// What the API server says of a connection that the kubelet or pod did not take.
+pattern!(
+    NOT_CONNECTED,
+    r"^(?:error dialing backend|error trying to reach service|unable to upgrade |container not found |container [^ ]+ not found )"
+);
+
 /// True if the answer is that of the kubelet, pod or service behind the API server, or says
 /// that it can't be reached: admission had let the request pass. The API server hands such
 /// an answer on as it is, so that the event has its code and no text.
 fn answered_behind(event: &AuditEvent, code: u16) -> bool {
-    let connects = event
-        .object_ref
-        .as_ref()
-        .is_some_and(|object| CONNECTS.contains(&object.subresource.as_str()));
-    let bare = event
+    let object = event.object_ref.as_ref();
+    if !object.is_some_and(|object| CONNECTS.contains(&object.subresource.as_str())) {
+        return false;
+    }
+    let message = event
         .response_status
         .as_ref()
-        .is_none_or(|status| status.message.is_none());
-    connects && (code >= 500 || (bare && !forbidden_by_authorizer(event)))
+        .and_then(|status| status.message.as_ref());
+    match message {
+        None => !forbidden_by_authorizer(event),
+        Some(message) => code >= 500 || NOT_CONNECTED.is_match(&message.text),
+    }
 }
 
 /// The client asked for its answer in a form that keeps the text out of the event.

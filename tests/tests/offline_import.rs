@@ -547,3 +547,43 @@ fn a_file_that_is_not_there_is_named_and_an_empty_one_is_no_error() {
         Ok(())
     });
 }
+
+/// Files as people bring them; `record/tests/cases` says to whom each refusal is owed.
+#[test]
+fn each_case_from_the_field_is_imported_and_what_became_of_it_is_said() {
+    let cases = [
+        (
+            "01-etcd-timeout-500",
+            json!({"unknown": 1, "server_error": 1}),
+        ),
+        (
+            "03-mutating-patch-does-not-apply-500",
+            json!({"unavailable": 2}),
+        ),
+        ("05-exec-error-dialing-backend", json!({"backend": 2})),
+        (
+            "07-eviction-two-budgets-500",
+            json!({"server_error": 1, "too_many_requests": 1}),
+        ),
+        ("08-proxy-and-kubelet-bare-codes", json!({"backend": 4})),
+        ("09-kyverno-before-1.12-headings", json!({"denied": 5})),
+        ("10-kyverno-ephemeral-containers", json!({"denied": 1})),
+        ("12-kyverno-yaml-odd-scalars", json!({"denied": 1})),
+        ("14-gatekeeper-two-constraints", json!({"denied": 2})),
+    ];
+    on_shared_runtime(async {
+        let court = Court::new().await?;
+        let directory = docket_tests::paths::repository().join("tests/recorded/cases");
+        for (case, events) in cases {
+            let name = format!("{case}.json");
+            let bytes = std::fs::read(directory.join(&name))?;
+            let told = court.import(&name, &bytes).await?;
+            assert_eq!(told["events"], events, "{case}: {told}");
+            assert_eq!(told["broken"], 0, "{case}: {told}");
+        }
+        assert!(court.rows(Class::Gap)?.is_empty());
+        court.verified().await?;
+        court.stop();
+        Ok(())
+    });
+}

@@ -11,13 +11,12 @@ const INTERNAL: &str = "Internal error occurred: ";
 // The words of the library that applies JSON patches, in all its versions.
 pattern!(
     PATCH,
-    r"^(?:(?:jsonpatch )?(?:add|remove|replace|move|copy|test) operation (?:does not apply|failed|for path)|error in (?:add|remove|replace|move|copy|test) for path: |testing (?:value|path) .* failed|Unable to (?:access invalid index|remove nonexistent key|complete the copy)|Unexpected kind: |[Mm]issing operation |json: cannot unmarshal .* into Go value of type jsonpatch\.)"
+    r"^(?:(?:jsonpatch )?(?:add|remove|replace|move|copy|test) operation (?:does not apply|failed|for path)|error in (?:add|remove|replace|move|copy|test) for path: |testing (?:value|path) .* failed|Unable to (?:access invalid index|remove nonexistent key|complete the copy)|Unexpected kind: |[Mm]issing operation |json: cannot unmarshal .* into Go (?:value of type|struct field) )"
 );
-// The patched object can't be read as one of its kind. A client's own object that can't be
-// is a 400.
+// The patch, or the patched object, can't be read. A client's own that can't be is a 400.
 pattern!(
     PATCHED,
-    r"^(?:json: cannot unmarshal |json: unknown field |unmarshalerDecoder: |couldn't get version/kind; json parse error: |Object 'Kind' is missing in |invalid character |unexpected end of JSON input|quantities must match the regular expression |unable to parse quantity's suffix|strict decoding error: |(?s:.*), error found in #\d+ byte of )"
+    r"^(?:json: |unmarshalerDecoder: |couldn't get version/kind; json parse error: |Object 'Kind' is missing in |invalid character |unexpected end of JSON input|quantities must match the regular expression |unable to parse quantity's suffix|strict decoding error: |(?s:.*), error found in #\d+ byte of )"
 );
 pattern!(
     PLUGIN,

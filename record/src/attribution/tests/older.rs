@@ -60,6 +60,25 @@ fn every_heading_since_1_3_is_read() {
     }
 }
 
+/// YAML writes a key of more than 128 letters in a way of its own.
+#[test]
+fn the_longest_names_and_strange_ones_are_read() {
+    let long = "p".repeat(253);
+    let list = synced(vec![legacy(&long, &["r"]), legacy("123", &["yes", "a: b"])]);
+    let said = format!(
+        "{}\"123\":\n  'a: b': '#'\n  \"yes\": \"\"\n? {long}\n: r: >-\n    one\n    two\n",
+        HEADINGS[1].0
+    );
+    assert_eq!(
+        brief(&read(&block("validate", &said), &list)),
+        [
+            ("123", "a: b", "#", true),
+            ("123", "yes", "", true),
+            (long.as_str(), "r", "one two", true)
+        ]
+    );
+}
+
 #[test]
 fn a_heading_that_a_name_imitates_is_believed_only_where_no_name_could() {
     let list = synced(vec![legacy("real", &["r"]), legacy("forged", &["f"])]);

@@ -52,6 +52,7 @@ fn the_api_servers_own_failures_are_no_refusals() {
             );
         }
     }
+    assert_eq!(word(&event(502, "", None), WITNESSED), "server_error");
     for code in [503, 504] {
         let wanted = if code == 503 {
             "not_ready"
@@ -225,8 +226,7 @@ fn a_patch_that_does_not_fit_is_a_hooks_and_the_last_one_called_is_a_guess() {
 #[test]
 fn what_a_hook_made_of_an_object_may_not_be_readable() {
     for message in [
-        "Internal error occurred: json: cannot unmarshal string into Go struct field PodSpec.spec.containers \
-         of type []v1.Container",
+        "Internal error occurred: invalid character 'p' looking for beginning of value",
         "Internal error occurred: v1.Pod.Spec: v1.PodSpec.Containers: []v1.Container: decode slice: expect \
          [ or n, but found {, error found in #10 byte of ...|tainers\":{}}}|...",
         "Internal error occurred: Object 'Kind' is missing in '{}'",
@@ -244,6 +244,12 @@ fn what_a_hook_made_of_an_object_may_not_be_readable() {
             "{message}"
         );
     }
+    let typed = "Internal error occurred: json: cannot unmarshal string into Go struct field \
+                 PodSpec.spec.containers of type []v1.Container";
+    assert_eq!(text(500, "InternalError", typed), "Unavailable PatchFailed");
+    let clients = "Pod in version \"v1\" cannot be handled as a Pod: json: cannot unmarshal string into \
+                   Go struct field PodSpec.spec.containers of type []v1.Container";
+    assert_eq!(text(400, "BadRequest", clients), "invalid");
 }
 
 #[test]
@@ -356,6 +362,17 @@ fn what_stands_behind_a_connection_answers_for_itself() {
             "unable to upgrade connection: container not found (\"web\")",
         ] {
             for code in [500, 503] {
+                let one = on(subresource, event(code, "", Some(message)));
+                assert_eq!(word(&one, Called::default()), "backend", "{message}");
+            }
+        }
+        for message in [
+            "unable to upgrade connection: container not found (\"web\")",
+            "unable to upgrade connection: Forbidden (user=kube-apiserver, verb=create)",
+            "container web not found in pod web-0_krate-org-acme",
+            "error dialing backend: no",
+        ] {
+            for code in [400, 403, 404] {
                 let one = on(subresource, event(code, "", Some(message)));
                 assert_eq!(word(&one, Called::default()), "backend", "{message}");
             }
