@@ -127,6 +127,8 @@ pub fn judge<'a>(event: &'a AuditEvent, called: Called) -> Judgement<'a> {
     }
     let said = refusal(status);
     match status.code {
+        // Of an event that was cut behind the text.
+        0 if said.is_enforcers() => Record(said.verdict(), said),
         0 => without_code(called),
         1..400 if failed_open(event).is_empty() => Count(Counted::Admitted),
         1..400 => Record(Verdict::FailedOpen, Refusal::FailedOpen),

@@ -2,7 +2,7 @@
 //! records hold the raw Event as text (`properties.log`), AzureDiagnostics does in the
 //! column `log_s`; the resource-specific tables hold its members as columns.
 
-use super::{ImportError, Read, Shape, message, text};
+use super::{ImportError, Read, Shape, content, text};
 use crate::audit::AuditEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -46,7 +46,7 @@ pub(super) fn diagnostic(record: &[u8]) -> Result<Read<'_>, ImportError> {
         (None, Some(properties)) => log(properties)?,
         (None, None) => return Err(ImportError::Member("properties")),
     };
-    message(said, Shape::Aks, Shape::AksCut, &logged)
+    content(said, Shape::Aks, &logged, 0)
 }
 
 /// `properties.log`; some pipelines carry the properties as text.

@@ -1,14 +1,12 @@
 //! EKS: the control plane's log type `audit` in CloudWatch Logs. Each log event's message
 //! is one raw Event. Log events come from subscriptions, from `aws logs …` and from the
-//! console's export; in exports to S3 each line is a time and the message.
+//! console's export; what has a time before each line is read by [`super::line`].
 
-use super::{ImportError, Read, Shape, message, text};
+use super::line::AUDIT_STREAM;
+use super::{ImportError, Read, Shape, content, text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-
-/// Prefix of the streams that hold audit events; others of the group are other components.
-const AUDIT_STREAM: &str = "kube-apiserver-audit";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +39,7 @@ pub(super) fn event(record: &[u8]) -> Result<Read<'_>, ImportError> {
         .ok_or(ImportError::Member("message"))?;
     let logged = event.timestamp.or(event.insights_timestamp).map(logged_at);
     let logged = logged.flatten().unwrap_or_default();
-    message(said, Shape::Eks, Shape::EksCut, &logged)
+    content(said, Shape::Eks, &logged, 0)
 }
 
 /// Milliseconds, or the words of Logs Insights (`2026-11-22 23:00:00.000`, in UTC).
@@ -52,22 +50,4 @@ fn logged_at(value: &RawValue) -> Option<String> {
     }
     let words = text(value)?;
     super::time(&words).or_else(|| super::time(&format!("{words}Z")))
-}
-
-/// `TIME {…}` as in S3, and `TIME STREAM {…}` as `aws logs tail` prints it.
-pub(super) fn line(line: &[u8]) -> Result<Read<'_>, ImportError> {
-    let line = str::from_utf8(line).map_err(|_| ImportError::Unknown)?;
-    let (time, rest) = line.split_once([' ', '\t']).ok_or(ImportError::Unknown)?;
-    let time = super::time(time).ok_or(ImportError::Unknown)?;
-    let rest = rest.trim_start();
-    let said = match rest.split_once([' ', '\t']) {
-        Some((stream, said)) if !rest.starts_with('{') && said.trim_start().starts_with('{') => {
-            if !stream.starts_with(AUDIT_STREAM) {
-                return Ok(Read::Other);
-            }
-            said.trim_start()
-        }
-        _ => rest,
-    };
-    message(Cow::Borrowed(said), Shape::Eks, Shape::EksCut, &time)
 }

@@ -9,9 +9,11 @@
 //! | shape | what a record looks like | gives |
 //! |---|---|---|
 //! | `event` | `audit.k8s.io/v1` Event: log line, item of an EventList | raw |
+//! | `container` | the same in a container's output (CRI, Docker), pieces put together | raw |
+//! | `wrapped` | the same in a record of a shipper, a journal, a search engine | raw |
 //! | `eks` | CloudWatch event (`message`), or a line after its time | raw |
 //! | `aks` | diagnostic record (`properties.log`), AzureDiagnostics (`log_s`) | raw |
-//! | `eks-cut`, `aks-cut` | the same, its text cut by the log service | derived |
+//! | `cut`, `eks-cut`, `aks-cut` | the same, its text cut on the way | derived |
 //! | `aks-row` | row of AKSAudit or AKSAuditAdmin | derived |
 //! | `gke` | Cloud Logging LogEntry with `protoPayload` | derived |
 //!
@@ -19,10 +21,14 @@
 //! of files.
 
 mod aks;
+pub mod container;
 mod cut;
 mod eks;
 mod gke;
+mod line;
+pub mod packed;
 pub mod split;
+mod wrapped;
 
 use crate::audit::{AuditEvent, Derived, ParseError};
 use serde::Deserialize;
@@ -47,6 +53,12 @@ pub enum Format {
 pub enum Shape {
     /// `audit.k8s.io/v1` Event.
     Event,
+    /// Line of a container's output with a whole Event in it.
+    Container,
+    /// Record of a log shipper with a whole Event in it.
+    Wrapped,
+    /// Either, its text cut.
+    Cut,
     /// CloudWatch event with a whole Event in it.
     Eks,
     /// CloudWatch event whose message was cut (256 KB).
@@ -89,6 +101,9 @@ impl Shape {
     pub const fn name(self) -> &'static str {
         match self {
             Shape::Event => "event",
+            Shape::Container => "container",
+            Shape::Wrapped => "wrapped",
+            Shape::Cut => "cut",
             Shape::Eks => "eks",
             Shape::EksCut => "eks-cut",
             Shape::Aks => "aks",
@@ -102,7 +117,7 @@ impl Shape {
     #[must_use]
     pub const fn format(self) -> Format {
         match self {
-            Shape::Event => Format::Kubernetes,
+            Shape::Event | Shape::Container | Shape::Wrapped | Shape::Cut => Format::Kubernetes,
             Shape::Eks | Shape::EksCut => Format::Eks,
             Shape::Aks | Shape::AksCut | Shape::AksRow => Format::Aks,
             Shape::Gke => Format::Gke,
@@ -111,7 +126,7 @@ impl Shape {
 
     const fn lacks(self) -> &'static str {
         match self {
-            Shape::EksCut | Shape::AksCut => {
+            Shape::Cut | Shape::EksCut | Shape::AksCut => {
                 "read from a log message that was cut: what stood after the cut is not known"
             }
             Shape::AksRow => "read from a table row: impersonation is not in it",
@@ -119,7 +134,16 @@ impl Shape {
                 "read from a Cloud Logging entry: groups, impersonation and the request's \
                  address are not in it"
             }
-            Shape::Event | Shape::Eks | Shape::Aks => "",
+            Shape::Event | Shape::Container | Shape::Wrapped | Shape::Eks | Shape::Aks => "",
+        }
+    }
+
+    /// The same, where the Event in it was cut.
+    const fn cut(self) -> Shape {
+        match self {
+            Shape::Eks => Shape::EksCut,
+            Shape::Aks => Shape::AksCut,
+            _ => Shape::Cut,
         }
     }
 
@@ -166,6 +190,15 @@ pub enum ImportError {
     /// Of another shape than the one that was asked for.
     #[error("the record has the shape {}, not the one that --format asks for", .0.name())]
     NotThat(Shape),
+    /// Lines that hold neither the object nor the answer's text.
+    #[error(
+        "the line is of --audit-log-format=legacy, which names neither the object nor the reason \
+         of a refusal: such a log can't be read; set --audit-log-format=json"
+    )]
+    Legacy,
+    /// What was cut away says how the request ended.
+    #[error("the event was cut before it says how the request ended")]
+    CutEarly,
     /// The event in it can't be read.
     #[error(transparent)]
     Event(#[from] ParseError),
@@ -181,8 +214,8 @@ pub enum ImportError {
 pub fn read(record: &[u8], format: Option<Format>) -> Result<Read<'_>, ImportError> {
     let record = record.trim_ascii();
     let read = match record.first() {
-        Some(b'{') => members(record)?,
-        _ => eks::line(record)?,
+        Some(b'{') => members(record, "", 0)?,
+        _ => line::read(record)?,
     };
     match (&read, format) {
         (Read::Raw(shape, _) | Read::Derived(shape, _), Some(format))
@@ -199,10 +232,6 @@ pub fn read(record: &[u8], format: Option<Format>) -> Result<Read<'_>, ImportErr
 struct Top<'a> {
     #[serde(borrow, rename = "protoPayload")]
     proto_payload: Option<&'a RawValue>,
-    #[serde(borrow, rename = "textPayload")]
-    text_payload: Option<&'a RawValue>,
-    #[serde(borrow, rename = "jsonPayload")]
-    json_payload: Option<&'a RawValue>,
     #[serde(borrow)]
     properties: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -213,6 +242,14 @@ struct Top<'a> {
     message: Option<&'a RawValue>,
     #[serde(borrow, rename = "@message")]
     insights_message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
+    #[serde(borrow, rename = "logStreamName")]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow, rename = "@logStream")]
+    insights_stream: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ingestionTime")]
+    ingested: Option<&'a RawValue>,
     #[serde(borrow, rename = "auditID")]
     audit_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -221,7 +258,21 @@ struct Top<'a> {
     verb: Option<&'a RawValue>,
 }
 
-fn members(record: &[u8]) -> Result<Read<'_>, ImportError> {
+impl Top<'_> {
+    /// `message` is what many call a log line; CloudWatch counts time in milliseconds and
+    /// names streams.
+    fn is_cloudwatch(&self) -> bool {
+        let text = |value: Option<&RawValue>| value.is_some_and(|raw| raw.get().starts_with('"'));
+        let counted = |raw: &RawValue| raw.get().bytes().all(|byte| byte.is_ascii_digit());
+        let named = self.stream.is_some() || self.insights_stream.is_some();
+        text(self.insights_message)
+            || text(self.message)
+                && (named || self.ingested.is_some() || self.timestamp.is_some_and(counted))
+    }
+}
+
+/// A record that is an object. `logged_at` and `depth`: of the record around it.
+fn members<'a>(record: &'a [u8], logged_at: &str, depth: u8) -> Result<Read<'a>, ImportError> {
     let top: Top<'_> = serde_json::from_slice(record)?;
     let event = top.audit_id.is_some() || (top.stage.is_some() && top.verb.is_some());
     if event {
@@ -232,40 +283,62 @@ fn members(record: &[u8]) -> Result<Read<'_>, ImportError> {
     if top.proto_payload.is_some() {
         return gke::entry(record);
     }
-    if top.text_payload.is_some() || top.json_payload.is_some() {
-        return Ok(Read::Other);
-    }
     if top.audit_id_column.is_some() {
         return aks::row(record);
     }
     if top.properties.is_some() || top.log_s.is_some() {
         return aks::diagnostic(record);
     }
-    if top.message.is_some() || top.insights_message.is_some() {
+    if top.is_cloudwatch() {
         return eks::event(record);
     }
-    Err(ImportError::Unknown)
+    wrapped::record(record, logged_at, depth)
 }
 
-/// A log message that should be an Event: whole, cut, or something else.
-fn message<'a>(
+/// A log line that should be an Event: whole, cut, in a line of its own, or something else.
+fn content<'a>(
     text: Cow<'a, str>,
-    whole: Shape,
-    cut: Shape,
+    shape: Shape,
     logged_at: &str,
+    depth: u8,
 ) -> Result<Read<'a>, ImportError> {
+    if line::is_legacy(text.trim_start()) {
+        return Err(ImportError::Legacy);
+    }
     if !text.trim_start().starts_with('{') {
         // Other components of the control plane log plain text to the same place.
-        return Ok(Read::Other);
+        let line::Found::Object { at, time, .. } = line::find(text.trim_start()) else {
+            return Ok(Read::Other);
+        };
+        if depth >= wrapped::DEPTH {
+            return Ok(Read::Other);
+        }
+        let time = time_or(time, logged_at);
+        let at = at + text.len() - text.trim_start().len();
+        let inner = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[at..]),
+            Cow::Owned(text) => Cow::Owned(text[at..].to_owned()),
+        };
+        return content(inner, shape, &time, depth + 1);
     }
     match serde_json::from_str::<&RawValue>(&text) {
-        Ok(_) => match members(text.as_bytes())? {
-            Read::Raw(..) => Ok(Read::Raw(whole, text)),
-            _ => Ok(Read::Other),
-        },
-        Err(error) if error.is_eof() => cut::event(&text, cut, logged_at),
-        Err(error) => Err(error.into()),
+        Ok(_) => {
+            let owned = match members(text.as_bytes(), logged_at, depth + 1) {
+                Ok(Read::Raw(Shape::Event, _)) => None,
+                Ok(Read::Raw(_, inner)) => Some(inner.into_owned()),
+                Ok(Read::Derived(shape, event)) => return Ok(Read::Derived(shape, event)),
+                Ok(Read::Other) | Err(ImportError::Unknown) => return Ok(Read::Other),
+                Err(error) => return Err(error),
+            };
+            Ok(Read::Raw(shape, owned.map_or(text, Cow::Owned)))
+        }
+        Err(_) if cut::may_be(&text) => cut::event(&text, shape.cut(), logged_at),
+        Err(_) => Ok(Read::Other),
     }
+}
+
+fn time_or(words: &str, or: &str) -> String {
+    time(words).unwrap_or_else(|| or.to_owned())
 }
 
 /// A string member, with its escapes read.

@@ -1,5 +1,7 @@
 //! Bytes of a file, in pieces of any size, to its records. Nothing is held but the record
-//! that is being read, and of one that is too long only its beginning.
+//! that is being read, and of one that is too long only its beginning. Pieces of a long line
+//! of a container's output are put together ([`super::container`]). Zeros, which a log that
+//! was cut in place is full of, are between records, however many.
 //!
 //! A file is either *lines* (each a record, or one-line JSON with records in it) or a
 //! *document* (an array, an object with an array of records in it, or several of them in a
@@ -54,6 +56,8 @@ struct Input {
     /// Line of the byte at `head`, from 0.
     line: u64,
     ended: bool,
+    /// Zeros that were passed over.
+    zeros: u64,
 }
 
 impl Input {
@@ -77,11 +81,19 @@ impl Input {
         self.head = end;
     }
 
-    /// Uses up white space.
+    /// Uses up white space and zeros.
     fn skip_space(&mut self) {
-        let space = self.rest().iter().take_while(|b| b.is_ascii_whitespace());
-        let count = space.count();
-        self.skip(count);
+        loop {
+            let empty = zeros(self.rest());
+            self.zeros += empty as u64;
+            self.skip(empty);
+            let space = self.rest().iter().take_while(|b| b.is_ascii_whitespace());
+            let count = space.count();
+            self.skip(count);
+            if empty + count == 0 {
+                return;
+            }
+        }
     }
 
     /// A piece of the next `count` bytes, which are used up.
@@ -113,6 +125,12 @@ impl Splitter {
         self.input.ended = true;
     }
 
+    /// Zeros that were passed over so far.
+    #[must_use]
+    pub fn zeros(&self) -> u64 {
+        self.input.zeros
+    }
+
     /// The next record; `None` until more is pushed, or at the end.
     pub fn next_piece(&mut self) -> Option<Piece> {
         loop {
@@ -132,6 +150,19 @@ impl Splitter {
             }
         }
     }
+}
+
+/// How many zeros these bytes begin with. Blocks of them are compared whole, as there may be
+/// a gigabyte.
+#[must_use]
+pub fn zeros(bytes: &[u8]) -> usize {
+    const BLOCK: [u8; 4096] = [0; 4096];
+    let mut count = 0;
+    while bytes[count..].starts_with(&BLOCK) {
+        count += BLOCK.len();
+    }
+    let rest = bytes[count..].iter().take_while(|byte| **byte == 0);
+    count + rest.count()
 }
 
 /// Lines or a document? `None`: more must be seen.

@@ -97,16 +97,209 @@ fn a_message_that_was_cut_gives_what_stands_before_the_cut() {
     assert_eq!(event.stage_timestamp, "2026-11-22T23:00:00.010000Z");
     assert_eq!(event.derived.unwrap().shape, "eks-cut");
     assert_eq!(derived(&record, Shape::EksCut), event, "the same again");
-    // A number at the very end may have lost digits, so it is not believed.
+    // A number at the very end may have lost digits, so it is not believed; but the words
+    // are an enforcer's.
     let code = EVENT.find("\"code\":400").unwrap();
     let torn = json!({"timestamp": at, "message": &EVENT[..code + 9]});
-    assert_eq!(derived(&torn, Shape::EksCut).response_status, None);
+    let status = derived(&torn, Shape::EksCut).response_status.unwrap();
+    assert_eq!(status.code, 0);
+    assert!(
+        status
+            .message
+            .unwrap()
+            .text
+            .ends_with("denied the request: no")
+    );
     // Cut before it says what it is.
     let early = json!({"timestamp": at, "message": &EVENT[..60]});
     assert!(read(early.to_string().as_bytes(), None).is_err());
     let aks = json!({"category": "kube-audit", "time": "2026-11-22T23:00:00.0100000Z",
         "properties": {"log": &EVENT[..end]}});
     assert_eq!(derived(&aks, Shape::AksCut).verb, "create");
+}
+
+#[test]
+fn a_cut_is_told_by_the_text_that_breaks_off_whatever_marks_it() {
+    let at = 1_795_388_400_010_i64;
+    let end = EVENT.find(",\"requestReceivedTimestamp").unwrap();
+    let whole = &EVENT[..end];
+    for mark in [
+        "[Truncated...]",
+        "...",
+        "…",
+        "[truncated]",
+        "<truncated 1234 bytes>",
+        "",
+        "\\",
+    ] {
+        for tail in [
+            "",
+            ",",
+            ",\"requestObject\":{\"kind\":\"Pod\",",
+            ",\"requestObject\":{\"kind\":\"Pod\",\"a\":[1,2",
+            ",\"requestObject\":{\"kind\":\"Pod\",\"a\":\"x{\\\"",
+            ",\"requestObject\":tru",
+            ",\"requ",
+        ] {
+            let message = format!("{whole}{tail}{mark}");
+            let event = derived(&json!({"timestamp": at, "message": message}), Shape::EksCut);
+            assert_eq!(event.verb, "create", "{message}");
+            assert_eq!(event.object_ref.unwrap().name.text, "pr-1");
+            let status = event.response_status.unwrap();
+            assert_eq!(status.code, 400, "{message}");
+            assert!(
+                status.message.unwrap().text.ends_with("request: no"),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_refusal_whose_text_is_cut_is_one_by_the_words_that_begin_it() {
+    let at = 1_795_388_400_010_i64;
+    let cut_in = |text: &str| {
+        let event: Value = serde_json::from_str(EVENT).unwrap();
+        let head = &EVENT[..EVENT.find(",\"responseStatus\"").unwrap()];
+        assert!(event.is_object());
+        let message = format!(
+            "{head},\"responseStatus\":{{\"metadata\":{{}},\"status\":\"Failure\",\"message\":\"{text}"
+        );
+        let record = json!({"timestamp": at, "message": message}).to_string();
+        read(record.as_bytes(), None).map(owned)
+    };
+    let Ok(Read::Derived(Shape::EksCut, event)) =
+        cut_in("admission webhook \\\"v.kyverno.svc\\\" denied the request: \\nPolicy \\u00")
+    else {
+        panic!("it is a refusal");
+    };
+    let message = event.response_status.unwrap().message.unwrap();
+    assert_eq!(
+        message.text,
+        "admission webhook \"v.kyverno.svc\" denied the request: \nPolicy "
+    );
+    assert!(message.whole.is_some(), "it is only a prefix");
+    // Without the code nothing else says that it was refused.
+    for text in ["pods \\\"a\\\" already exists", "admission webh", ""] {
+        assert!(matches!(cut_in(text), Err(ImportError::CutEarly)), "{text}");
+    }
+}
+
+#[test]
+fn an_event_is_found_in_the_records_of_those_who_carry_logs() {
+    let event: Value = serde_json::from_str(EVENT).unwrap();
+    let time = "2026-11-22T23:00:00.5Z";
+    let cri = format!("{time} stdout F {EVENT}");
+    for record in [
+        json!({"log": format!("{EVENT}\n"), "stream": "stdout", "time": time}),
+        json!({"date": 1.5, "_p": "F", "log": EVENT, "kubernetes": {"pod_name": "kube-apiserver-0"}}),
+        json!({"log": cri, "file": "/var/log/containers/x.log"}),
+        json!({"message": EVENT, "timestamp": time, "source_type": "kubernetes_logs", "kubernetes": {}}),
+        json!({"@timestamp": time, "message": EVENT, "agent": {"type": "filebeat"}}),
+        json!({"MESSAGE": EVENT, "__REALTIME_TIMESTAMP": "1795388400010000", "_PID": "1"}),
+        json!({"preview": false, "result": {"_raw": EVENT, "_time": time}}),
+        json!({"labels": {"pod": "x"}, "line": EVENT, "timestamp": time}),
+        json!({"_index": "i", "_source": {"@timestamp": time, "message": EVENT}}),
+        json!({"resource": {"type": "k8s_container"}, "textPayload": EVENT, "timestamp": time}),
+        json!({"event": {"original": EVENT}, "@timestamp": time}),
+        json!({"body": {"stringValue": EVENT}, "timeUnixNano": "1795388400010000000"}),
+    ] {
+        let Read::Raw(Shape::Wrapped, text) = one(&record) else {
+            panic!("{:?} of {record:#}", one(&record));
+        };
+        assert_eq!(text.trim(), EVENT, "{record:#}");
+    }
+    // Where it was read on the way its members are what they were.
+    for record in [
+        json!({"jsonPayload": event, "timestamp": time}),
+        json!({"kubernetes": {"audit": event}, "@timestamp": time}),
+        json!({"_source": {"log": event}}),
+        json!({"attributes": event, "message": "x"}),
+    ] {
+        let Read::Raw(_, text) = one(&record) else {
+            panic!("{record:#}");
+        };
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), event);
+    }
+    for line in [
+        cri,
+        format!("Nov 22 23:00:00 node-1 kube-apiserver[811]: {EVENT}"),
+        format!("<134>1 {time} node-1 kube-apiserver 811 - - {EVENT}"),
+        format!("2026-11-22T23:00:00+0000 node-1 kube-apiserver[811]: {EVENT}"),
+        format!("[pod/kube-apiserver-0/kube-apiserver] {EVENT}"),
+        format!("kube-apiserver-0 kube-apiserver {time} {EVENT}"),
+        format!(
+            "{time} {{app=\"kube-apiserver\", node=\"a{}b\"}} {EVENT}",
+            "_"
+        ),
+        format!("{time} host {EVENT}"),
+    ] {
+        let found = owned(read(line.as_bytes(), None).unwrap());
+        assert!(
+            matches!(&found, Read::Raw(Shape::Container | Shape::Wrapped, text) if text == EVENT),
+            "{found:?} of {line}"
+        );
+    }
+    // Cut on the way, it has the carrier's time.
+    let cut = &EVENT[..EVENT.find(",\"requestReceived").unwrap()];
+    for record in [
+        json!({"log": cut, "stream": "stdout", "time": "2026-11-22T23:00:00.01Z"}),
+        json!({"log": cut, "date": 1795388400.01}),
+        json!({"_source": {"message": cut}, "@timestamp": "2026-11-22T23:00:00.01Z"}),
+        json!({"MESSAGE": cut, "__REALTIME_TIMESTAMP": "1795388400010000"}),
+    ] {
+        let event = derived(&record, Shape::Cut);
+        assert_eq!(
+            event.stage_timestamp, "2026-11-22T23:00:00.010000Z",
+            "{record:#}"
+        );
+    }
+}
+
+#[test]
+fn what_a_log_line_quotes_is_no_event() {
+    let quoted = serde_json::to_string(EVENT).unwrap();
+    for line in [
+        format!("I1122 23:00:00.000001       1 httplog.go:132] {EVENT}"),
+        format!("2026-11-22T23:00:00Z stderr F E1122 23:00:00.000001 1 x.go:1] {EVENT}"),
+        format!("2026-11-22T23:00:00Z W1122 23:00:00.000001 1 x.go:1] {EVENT}"),
+        format!("Nov 22 23:00:00 node kube-apiserver[1]: E1122 23:00:00.1 1 x.go:1] {EVENT}"),
+        format!("2026-11-22T23:00:00Z stdout F level=error obj={EVENT}"),
+    ] {
+        assert_eq!(read(line.as_bytes(), None).unwrap(), Read::Other, "{line}");
+    }
+    for record in [
+        format!("{{\"ts\":1,\"msg\":\"refused\",\"object\":{quoted}}}"),
+        format!("{{\"log\":\"x\",\"userAgent\":{quoted}}}"),
+    ] {
+        assert!(
+            !matches!(read(record.as_bytes(), None), Ok(Read::Raw(..))),
+            "{record}"
+        );
+    }
+    // A journal that leaves out what is long says nothing of it: that is not overlooked.
+    let left_out = json!({"MESSAGE": null, "__REALTIME_TIMESTAMP": "1795388400010000"});
+    assert!(read(left_out.to_string().as_bytes(), None).is_err());
+}
+
+#[test]
+fn the_legacy_format_is_refused_by_its_name_in_every_wrapping() {
+    let line = "2026-12-01T10:00:01.885328047Z AUDIT: id=\"a\" stage=\"ResponseComplete\" \
+                ip=\"192.0.2.10\" method=\"create\" user=\"dev-1\" response=\"400\"";
+    let bare = line.split_once(' ').unwrap().1;
+    for record in [
+        line.to_owned(),
+        bare.to_owned(),
+        format!("2026-12-01T10:00:01.9Z stdout F {line}"),
+        format!("Dec 01 10:00:01 node kube-apiserver[1]: {line}"),
+        json!({"log": format!("{line}\n"), "stream": "stdout", "time": "2026-12-01T10:00:01Z"})
+            .to_string(),
+        json!({"timestamp": 1, "message": line}).to_string(),
+    ] {
+        let error = read(record.as_bytes(), None).unwrap_err();
+        assert!(matches!(error, ImportError::Legacy), "{error} of {record}");
+        assert!(error.to_string().contains("--audit-log-format=legacy"));
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub enum Refusal<'a> {
 
 impl Refusal<'_> {
     /// True if an enforcer's own words are there, which no requester can forge.
-    pub(super) fn is_enforcers(&self) -> bool {
+    pub(crate) fn is_enforcers(&self) -> bool {
         matches!(
             self,
             Refusal::Webhook { .. }

@@ -1,5 +1,6 @@
 //! A record a line, or a line of JSON with records in it.
 
+use super::super::container::{Joined, Joiner};
 use super::{CONTAINERS, Input, KEPT, LONGEST, Piece};
 use crate::scan::{Cursor, Token};
 use std::collections::VecDeque;
@@ -10,13 +11,19 @@ pub(super) struct Lines {
     long: Option<(Piece, u64)>,
     /// Bytes of the line that were searched for its end.
     searched: usize,
+    /// Pieces of lines of a container's output.
+    joiner: Joiner,
 }
 
 impl Lines {
     /// Makes the records of the next line ready. `None`: more must be pushed.
     pub(super) fn next(&mut self, input: &mut Input, ready: &mut VecDeque<Piece>) -> Option<()> {
+        if self.long.is_none() {
+            input.skip_space();
+            self.searched = self.searched.min(input.rest().len());
+        }
         let rest = input.rest();
-        let end = memchr::memchr(b'\n', &rest[self.searched..]).map(|at| at + self.searched);
+        let end = memchr::memchr2(b'\n', 0, &rest[self.searched..]).map(|at| at + self.searched);
         let Some(length) = end.or((input.ended && !rest.is_empty()).then_some(rest.len())) else {
             self.searched = rest.len();
             if rest.len() > LONGEST || self.long.is_some() {
@@ -27,6 +34,10 @@ impl Lines {
                 self.searched = 0;
             }
             if input.ended {
+                if self.joiner.earliest().is_some() {
+                    self.joiner.finish(|joined| ready.push_back(piece(joined)));
+                    return Some(());
+                }
                 self.end_long(ready)?;
                 return Some(());
             }
@@ -44,7 +55,11 @@ impl Lines {
             self.end_long(ready);
         } else {
             let number = input.line + 1;
-            records(&rest[..length], number, ready);
+            let line = rest[..length].trim_ascii_end();
+            let ended = |joined| ready.push_back(piece(joined));
+            if !self.joiner.take(line, number, ended) {
+                records(line, number, ready);
+            }
             input.skip(whole);
         }
         Some(())
@@ -57,6 +72,14 @@ impl Lines {
             ..piece
         });
         Some(())
+    }
+}
+
+fn piece(joined: Joined) -> Piece {
+    Piece {
+        line: joined.at,
+        bytes: joined.bytes,
+        too_long: joined.too_long,
     }
 }
 

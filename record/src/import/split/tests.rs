@@ -93,6 +93,51 @@ fn a_document_is_read_over_its_lines() {
 }
 
 #[test]
+fn zeros_are_between_records_however_many_and_wherever() {
+    let hole = "\0".repeat(5000);
+    gives(
+        &format!("{hole}{{\"a\":1}}\n{hole}\n\0{{\"b\":2}}\0\0{{\"c\":3}}\n{hole}"),
+        &[(1, "{\"a\":1}"), (3, "{\"b\":2}"), (3, "{\"c\":3}")],
+    );
+    gives(
+        &format!("{hole}[\n{{\"a\":1}},{hole}\n{{\"b\":2}}]"),
+        &[(2, "{\"a\":1}"), (3, "{\"b\":2}")],
+    );
+    // A line that the hole has torn costs itself, and not the one behind the hole.
+    gives(
+        &format!("{{\"a\":1}}\n{{\"b\":{hole}{{\"c\":3}}\n"),
+        &[(1, "{\"a\":1}"), (2, "{\"b\":"), (2, "{\"c\":3}")],
+    );
+    // More than a record may be long, in no more memory than a step takes.
+    let mut splitter = Splitter::new();
+    let step = vec![0; 1 << 20];
+    for _ in 0..LONGEST / step.len() + 3 {
+        splitter.push(&step);
+        assert!(splitter.next_piece().is_none());
+        assert!(splitter.input.buffer.len() <= 2 * step.len());
+    }
+    splitter.push(b"{\"a\":1}\n");
+    splitter.finish();
+    assert_eq!(splitter.next_piece().unwrap().bytes, b"{\"a\":1}");
+    assert_eq!(splitter.zeros(), (LONGEST + 3 * step.len()) as u64);
+}
+
+#[test]
+fn pieces_of_a_containers_line_are_one_record() {
+    gives(
+        "2026-12-01T10:00:00Z stderr F klog\n2026-12-01T10:00:01Z stdout P {\"a\":\n\
+         2026-12-01T10:00:02Z stderr F more\n2026-12-01T10:00:03Z stdout F 1}\n\
+         2026-12-01T10:00:04Z stdout P {\"b\":",
+        &[
+            (1, "2026-12-01T10:00:00Z stderr F klog"),
+            (3, "2026-12-01T10:00:02Z stderr F more"),
+            (2, "2026-12-01T10:00:01Z stdout F {\"a\":1}"),
+            (5, "2026-12-01T10:00:04Z stdout P {\"b\":"),
+        ],
+    );
+}
+
+#[test]
 fn what_is_broken_in_a_document_is_handed_on_and_the_rest_is_read_on() {
     gives(
         "[\n {\"a\": \"torn\n {\"b\": 2},\n nonsense,\n {\"c\": 3}\n]",
