@@ -86,6 +86,10 @@ pub struct Gap {
     /// What else is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Its source tries again what it had no answer for: the same bytes soon after are the
+    /// same arrival, and this gap.
+    #[serde(skip)]
+    pub retried: bool,
 }
 
 /// A witness process, as written in a gap.
@@ -133,7 +137,16 @@ impl Gap {
             numbers: None,
             count: None,
             detail: None,
+            retried: false,
         }
+    }
+
+    /// Another gap by the same bytes, which arrived again at `first`.
+    #[must_use]
+    pub fn arrived(mut self, first: Timestamp) -> Gap {
+        let first = first.as_millisecond().to_string();
+        self.id = id(&["arrival", &self.id, &first]);
+        self
     }
 
     /// The span in which something may be missing.

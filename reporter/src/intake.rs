@@ -14,6 +14,7 @@ mod excepted;
 mod import;
 mod law;
 pub mod outcome;
+mod unreadable;
 
 pub use crate::metrics::denials::NewDenial;
 pub use excepted::Sighting;
@@ -22,6 +23,7 @@ pub(crate) use excepted::by_report;
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
 use crate::objects::Objects;
+use crate::sources::aside::Aside;
 use deniers::Deniers;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Batch, Store, StoreError};
@@ -54,8 +56,10 @@ pub struct Arrival {
     pub imported: bool,
     /// How many more there were that are none of ours.
     pub not_governed: u64,
-    /// What the source knows that it lost or could not read.
+    /// What the source knows that it lost.
     pub gaps: Vec<Gap>,
+    /// What of it could not be read.
+    pub aside: Aside,
     /// What the source learned about earlier gaps.
     pub amendments: Vec<Amendment>,
     /// What witnesses said of themselves: process and last number given.
@@ -166,6 +170,7 @@ pub struct Intake {
     deniers: Deniers,
     lawgivers: law::Lawgivers,
     outcomes: Outcomes,
+    unreadable: unreadable::Unreadable,
 }
 
 impl Intake {
@@ -213,6 +218,7 @@ impl Intake {
             excepted: excepted::Passes::default(),
             deniers: Deniers::load(store, waits.others, now)?,
             outcomes: Outcomes::load(store)?,
+            unreadable: unreadable::Unreadable::load(store)?,
         })
     }
 
@@ -271,7 +277,8 @@ impl Intake {
                 self.lawgivers.superseded(&mut hearsay.attribution, time);
                 self.deniers.hear(hearsay, now, &mut told);
             }
-            for gap in &arrival.gaps {
+            for gap in arrival.aside.into_gaps().into_iter().chain(arrival.gaps) {
+                let gap = self.unreadable.arrival(gap, store, now)?;
                 *told.gaps.entry(gap.cause.name()).or_default() += 1;
                 batch.entries.push(gap.entry());
             }
@@ -312,6 +319,7 @@ impl Intake {
         batch.entries.extend(outcomes);
         batch.state.extend(self.links.state());
         batch.state.extend(self.lawgivers.state());
+        batch.state.extend(self.unreadable.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
         let links = self.links.settle(store, now)?;
@@ -323,11 +331,17 @@ impl Intake {
         Ok(told)
     }
 
-    /// Time passes: numbers that stayed away too long become gaps.
+    /// Time passes: numbers that stayed away too long become gaps. Not yet those that are
+    /// noticed after `reached`: up to then every source was read.
     ///
     /// # Errors
     /// Nothing was written; drop this `Intake` and load another.
-    pub fn tick(&mut self, store: &mut Store, now: Timestamp) -> Result<Told, StoreError> {
+    pub fn tick(
+        &mut self,
+        store: &mut Store,
+        now: Timestamp,
+        reached: Timestamp,
+    ) -> Result<Told, StoreError> {
         let mut told = Told::default();
         let mut batch = Batch::default();
         for (process, seen) in &mut self.numbers {
@@ -335,7 +349,7 @@ impl Intake {
                 continue;
             }
             let before = seen.clone();
-            for hole in seen.due(now, self.wait) {
+            for hole in seen.due(reached.min(now), self.wait) {
                 let mut gap = Gap::numbers(process, &hole, now);
                 let own = self
                     .failed_open
@@ -418,6 +432,8 @@ impl Intake {
         late: &mut BTreeMap<String, (bool, Vec<u64>)>,
         told: &mut Told,
     ) -> Result<(), StoreError> {
+        #[cfg(test)]
+        fault(&finding);
         if let Outcome::Counted(Counted::NotGoverned) = finding.outcome {
             // Other stages of a request carry the same testimonies: not evidence of anything.
             *told.events.entry(Counted::NotGoverned.label()).or_default() += 1;
@@ -581,6 +597,17 @@ impl Intake {
             self.failed_open.pop_front();
         }
         self.failed_open.push_back(finding.time);
+    }
+}
+
+/// In tests an object of this name is a fault of ours.
+#[cfg(test)]
+pub(crate) const MAKES_THE_CORE_PANIC: &str = "makes-the-core-panic";
+
+#[cfg(test)]
+fn fault(finding: &Finding) {
+    if let Outcome::Record(record) = &finding.outcome {
+        assert_ne!(record.personal.name, MAKES_THE_CORE_PANIC);
     }
 }
 

@@ -80,6 +80,11 @@ impl Metrics {
         self.sources.batch(source, answer);
     }
 
+    /// A fault of ours was caught: while `reading` what came, or `committing` it.
+    pub fn panicked(&self, during: &'static str) {
+        self.sources.panics.inc(during);
+    }
+
     /// A connection that ended before a request.
     pub fn refused(&self, listener: &'static str) {
         self.sources.refused_connections.inc(listener);

@@ -5,7 +5,7 @@
 //! `--cluster` is not given). Nothing is asked of a cluster and no Event is published.
 
 use crate::intake::Arrival;
-use crate::sources::Court;
+use crate::sources::{Court, Line};
 use crate::watch::recorded;
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
@@ -98,7 +98,9 @@ pub fn events(dir: &Path, court: &Court, writer: &Writer) -> Result<u64> {
         let mut arrival = Arrival::default();
         let mut read = 0;
         for line in lines.by_ref().take(LINES) {
-            court.line("replay", &line?, Timestamp::now(), &mut arrival);
+            if court.line("replay", &line?, Timestamp::now(), &mut arrival) == Line::Legacy {
+                anyhow::bail!("{} is of --audit-log-format=legacy", path.display());
+            }
             read += 1;
         }
         if read == 0 {

@@ -91,13 +91,13 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         metrics: metrics.clone(),
         runtime: tokio::runtime::Handle::current(),
     };
-    let catching_up = files::files(&arguments, &shared, &health, &stopped, &mut tasks).await?;
+    let reached = files::files(&arguments, &shared, &health, &stopped, &mut tasks).await?;
     let importing = (Arc::clone(&court), writer.clone());
     audit::audit(&arguments, court, &writer, &metrics, &stopped, &mut tasks).await?;
     if let Some(witnesses) = witnesses {
         tasks.spawn("asking witnesses", witnesses.poll(writer.clone()));
     }
-    tasks.spawn("the clock", files::clock(writer.clone(), catching_up));
+    tasks.spawn("the clock", files::clock(writer.clone(), reached));
     reading::reading(
         &arguments,
         &place,

@@ -7,6 +7,12 @@
 //! |---|---|
 //! | in the queue | all of it; it was not acknowledged and comes again |
 //! | committed | nothing |
+//!
+//! A panic while an arrival is committed is a failure like any other, and what was handed
+//! over comes again. From then on arrivals are kept until they are committed, so that the
+//! next panic costs no more than the event that causes it ([`apart`]).
+
+mod apart;
 
 use crate::health::Part;
 use crate::intake::outcome::Waiting;
@@ -16,6 +22,7 @@ use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
 use docket_record::kyverno_event::Hearsay;
 use jiff::Timestamp;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -38,7 +45,8 @@ enum Message {
         String,
         oneshot::Sender<Result<Option<Vec<u8>>, Unavailable>>,
     ),
-    Tick,
+    /// Every source was read up to this moment.
+    Tick(Timestamp),
 }
 
 /// The way to the writer; cheap to clone.
@@ -76,6 +84,16 @@ struct Thread {
     tried: Option<Instant>,
     objects: Objects,
     waiting: Arc<Waiting>,
+    /// There was a panic: arrivals are kept until they are committed.
+    careful: bool,
+}
+
+/// Why an arrival is not committed.
+enum Failed {
+    /// The store takes nothing now.
+    Unavailable,
+    /// By a fault of ours.
+    Panicked,
 }
 
 impl Writer {
@@ -113,6 +131,7 @@ impl Writer {
             tried: None,
             objects: objects.clone(),
             waiting: Arc::clone(&waiting),
+            careful: false,
         };
         std::thread::Builder::new()
             .name("ledger".into())
@@ -181,9 +200,10 @@ impl Writer {
         &self.waiting
     }
 
-    /// Let time pass in the core. Skipped when the queue is full: there is work enough.
-    pub fn tick(&self) {
-        let _ = self.messages.try_send(Message::Tick);
+    /// Let time pass in the core, all sources being read up to `reached`. Skipped when the
+    /// queue is full: there is work enough.
+    pub fn tick(&self, reached: Timestamp) {
+        let _ = self.messages.try_send(Message::Tick(reached));
     }
 
     /// The tree size, as it grows.
@@ -201,7 +221,7 @@ impl Thread {
             let mut arrivals = Vec::new();
             let mut callers = Vec::new();
             let mut findings = 0;
-            let mut tick = false;
+            let mut tick = None;
             while let Some(message) = next {
                 match message {
                     Message::Arrival(arrival, done) => {
@@ -212,7 +232,7 @@ impl Thread {
                     Message::State(key, done) => {
                         let _ = done.send(self.state(&key));
                     }
-                    Message::Tick => tick = true,
+                    Message::Tick(reached) => tick = Some(reached),
                 }
                 next = if findings < FINDINGS {
                     queue.try_recv().ok()
@@ -223,12 +243,12 @@ impl Thread {
             if !arrivals.is_empty() {
                 let result = self.commit(arrivals);
                 for (index, done) in callers.into_iter().enumerate() {
-                    let records = result.as_ref().map(|told| told.records[index]);
+                    let records = result.as_ref().map(|records| records[index]);
                     let _ = done.send(records.map_err(|&error| error));
                 }
             }
-            if tick {
-                self.tick();
+            if let Some(reached) = tick {
+                self.tick(reached);
             }
         }
         tracing::info!("the ledger is closed");
@@ -242,26 +262,61 @@ impl Thread {
         })
     }
 
-    fn commit(&mut self, arrivals: Vec<Arrival>) -> Result<Told, Unavailable> {
-        let began = Instant::now();
-        let (store, intake) = self.store()?;
-        let committed = intake.commit(store, arrivals, Timestamp::now());
-        self.metrics
-            .ledger
-            .commit_seconds
-            .observe(began.elapsed().as_secs_f64());
-        self.settle(committed)
+    /// How many new records each of them made.
+    fn commit(&mut self, arrivals: Vec<Arrival>) -> Result<Vec<u64>, Unavailable> {
+        let kept = self.careful.then(|| arrivals.clone());
+        match (self.together(arrivals), kept) {
+            (Ok(told), _) => Ok(told.records),
+            (Err(Failed::Panicked), Some(kept)) => self.apart(kept),
+            (Err(_), _) => Err(Unavailable),
+        }
     }
 
-    fn tick(&mut self) {
+    /// In one transaction.
+    fn together(&mut self, arrivals: Vec<Arrival>) -> Result<Told, Failed> {
+        let began = Instant::now();
+        let (store, intake) = self.store().map_err(|Unavailable| Failed::Unavailable)?;
+        // Both are thrown away after a panic; SQLite rolls back what was begun.
+        let commit = || intake.commit(store, arrivals, Timestamp::now());
+        let committed = catch_unwind(AssertUnwindSafe(commit));
+        let seconds = began.elapsed().as_secs_f64();
+        self.metrics.ledger.commit_seconds.observe(seconds);
+        match committed {
+            Ok(committed) => self
+                .settle(committed)
+                .map_err(|Unavailable| Failed::Unavailable),
+            Err(_) => Err(self.panicked()),
+        }
+    }
+
+    fn tick(&mut self, reached: Timestamp) {
         let Ok((store, intake)) = self.store() else {
             return;
         };
-        let ticked = intake.tick(store, Timestamp::now());
-        let missing = intake.missing();
+        let tick = || {
+            let ticked = intake.tick(store, Timestamp::now(), reached);
+            (ticked, intake.missing())
+        };
+        let Ok((ticked, missing)) = catch_unwind(AssertUnwindSafe(tick)) else {
+            self.panicked();
+            return;
+        };
         self.metrics.ledger.missing(missing);
         // What did not work now is due again at the next tick.
         let _ = self.settle(ticked);
+    }
+
+    /// The core is in the middle of something: the next one begins with what is on disk.
+    fn panicked(&mut self) -> Failed {
+        self.metrics.panicked("committing");
+        self.careful = true;
+        if let Some((_, intake)) = self.held.take() {
+            let hearsay = catch_unwind(AssertUnwindSafe(|| intake.into_hearsay()));
+            self.hearsay = hearsay.unwrap_or_default();
+        }
+        // There is nothing to wait for.
+        self.tried = None;
+        Failed::Panicked
     }
 
     fn settle(&mut self, done: Result<Told, StoreError>) -> Result<Told, Unavailable> {
@@ -309,13 +364,21 @@ impl Thread {
                 hearsay: self.hearsay.clone(),
                 ..Arrival::default()
             };
-            let opened = (self.open)().and_then(|mut store| {
-                let now = Timestamp::now();
-                let intake = Intake::load(&mut store, waits, now)?;
-                let mut intake = intake.remembering(objects).telling(waiting);
-                intake.commit(&mut store, vec![heard], now)?;
-                Ok((store, intake))
-            });
+            let open = || {
+                (self.open)().and_then(|mut store| {
+                    let now = Timestamp::now();
+                    let intake = Intake::load(&mut store, waits, now)?;
+                    let mut intake = intake.remembering(objects).telling(waiting);
+                    intake.commit(&mut store, vec![heard], now)?;
+                    Ok((store, intake))
+                })
+            };
+            let Ok(opened) = catch_unwind(AssertUnwindSafe(open)) else {
+                // What was heard is all that is not on disk.
+                self.metrics.panicked("committing");
+                self.hearsay.clear();
+                return Err(Unavailable);
+            };
             match opened {
                 Ok(held) => {
                     tracing::info!(size = held.0.size(), "the ledger is open again");
@@ -375,9 +438,12 @@ mod by_hand {
                 match self.queue.recv().await.unwrap() {
                     Message::Arrival(arrival, done) => return (*arrival, done),
                     Message::State(_, done) => _ = done.send(Ok(None)),
-                    Message::Tick => {}
+                    Message::Tick(_) => {}
                 }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,6 +209,58 @@ async fn the_log_and_the_webhook_together_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_not_there_is_a_gap_of_its_own_and_hides_no_other() {
+    let logs = tempfile::tempdir().unwrap();
+    let log = logs.path().join("audit.log");
+    let file = format!("log={}", log.display());
+    let mut reporter = Reporter::new(&["--audit-file", &file, "--number-wait", "2s"]);
+    reporter.start().await;
+    let client = reporter.api_server();
+    let mut day = Day::new(Timestamp::now());
+    let (first, lost, last) = (day.denied(), day.denied(), day.denied());
+    for event in [first, last] {
+        let answer = reporter.post(&client, events::list(&[event])).await;
+        assert!(answer.unwrap().ok());
+    }
+    let causes = |reporter: &Reporter| -> Vec<String> {
+        let gaps = reporter.rows(Class::Gap);
+        gaps.iter()
+            .map(|row| serde_json::from_slice::<serde_json::Value>(&row.public).unwrap())
+            .map(|gap| gap["cause"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for _ in 0..600 {
+        if causes(&reporter).len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut found = causes(&reporter);
+    found.sort();
+    assert_eq!(found, ["file-unreadable", "numbers-missing"]);
+    let (status, ready) = reporter.admin("/readyz").await.unwrap();
+    assert_eq!(status, 503);
+    assert!(ready.contains("does not exist"), "{ready}");
+    // It comes, with what was missing: both gaps are closed.
+    std::fs::write(&log, events::line(&lost)).unwrap();
+    for _ in 0..600 {
+        if reporter.rows(Class::Amendment).len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for row in reporter.rows(Class::Amendment) {
+        let amendment: serde_json::Value = serde_json::from_slice(&row.public).unwrap();
+        assert_eq!(amendment["kind"], "gap-closed", "{amendment}");
+    }
+    assert_eq!(reporter.rows(Class::Amendment).len(), 2);
+    assert_eq!(reporter.denied().len(), 3);
+    let (_, ready) = reporter.admin("/readyz").await.unwrap();
+    assert!(ready.contains("\"source log\":\"ok\""), "{ready}");
+    reporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recorded_day_is_replayed_without_a_cluster() {
     let mut reporter = Reporter::new(&[]);
     let day = reporter.dir.path().join("day");

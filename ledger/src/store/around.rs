@@ -3,7 +3,7 @@
 use super::{Store, StoreError};
 use crate::entry::Class;
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 /// Records looked at on each side of the time asked about.
 const NEAREST: i64 = 2048;
@@ -20,6 +20,17 @@ pub struct Near {
 }
 
 impl Store {
+    /// When the entry with this id was recorded; `None` if there is none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn recorded_at(&self, id: &str) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT recorded_at FROM record WHERE id = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let at: Option<i64> = statement.query_row([id], |row| row.get(0)).optional()?;
+        Ok(at.and_then(|at| Timestamp::from_microsecond(at).ok()))
+    }
+
     /// Denials and passes of one namespace whose time lies within `span` of `time` and
     /// whose personal part holds one of `words` as it stands. Of very many only the
     /// nearest are looked at.

@@ -2,6 +2,7 @@
 //! and skipping does not recurse: a deep `requestObject` costs no stack.
 
 use super::{AuditEvent, Cut, ObjectRef, Status, User};
+use crate::scan::Cursor;
 use crate::testimony::{FINAL, WITNESS};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -43,11 +44,12 @@ pub enum ListError {
 }
 
 /// Splits the body of one delivery into its items, unread: one bad item is then put
-/// aside by itself.
+/// aside by itself. So it is with an item that is no text or no JSON, as long as its
+/// brackets close.
 ///
 /// # Errors
 /// The body as a whole is no EventList; the caller quarantines it by hash.
-pub fn split_list(body: &[u8]) -> Result<Vec<&RawValue>, ListError> {
+pub fn split_list(body: &[u8]) -> Result<Vec<&[u8]>, ListError> {
     #[derive(Deserialize)]
     struct List<'a> {
         #[serde(borrow, default)]
@@ -57,11 +59,49 @@ pub fn split_list(body: &[u8]) -> Result<Vec<&RawValue>, ListError> {
         #[serde(borrow)]
         items: Option<Vec<&'a RawValue>>,
     }
-    let list: List<'_> = serde_json::from_slice(body)?;
+    let list: List<'_> = match serde_json::from_slice(body) {
+        Ok(list) => list,
+        Err(error) => return items_by_brackets(body).ok_or(ListError::Json(error)),
+    };
     if list.kind != "EventList" || list.api_version != "audit.k8s.io/v1" {
         return Err(ListError::Kind(named(&list.kind, &list.api_version)));
     }
-    Ok(list.items.unwrap_or_default())
+    let items = list.items.unwrap_or_default();
+    Ok(items
+        .into_iter()
+        .map(|item| item.get().as_bytes())
+        .collect())
+}
+
+/// The items of a list in which something is broken. `None`: so is the list.
+fn items_by_brackets(body: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut kind, mut version, mut items) = (None, None, None);
+    let mut cursor = Cursor::new(body);
+    if !cursor.enter_object() {
+        return None;
+    }
+    while let Some(key) = cursor.key().ok()? {
+        if key == b"items" {
+            let mut all = Vec::new();
+            if !cursor.enter_array() {
+                return None;
+            }
+            while cursor.element().ok()? {
+                all.push(cursor.value().ok()?.0);
+            }
+            items = Some(all);
+            continue;
+        }
+        let value = cursor.value().ok()?.text();
+        match key {
+            b"kind" => kind = value,
+            b"apiVersion" => version = value,
+            _ => {}
+        }
+    }
+    let ends = cursor.peek().is_none();
+    let is_list = kind? == "EventList" && version? == "audit.k8s.io/v1";
+    items.filter(|_| ends && is_list)
 }
 
 fn named(kind: &str, api_version: &str) -> String {
@@ -87,7 +127,7 @@ pub struct Glance<'a> {
 
 /// Reads only what [`crate::verdict::governed`] asks for. `None`: not readable even so
 /// far; parse it, and put it aside for the reason that gives.
-pub fn glance(item: &RawValue) -> Option<Glance<'_>> {
+pub fn glance(item: &[u8]) -> Option<Glance<'_>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Top<'a> {
@@ -110,7 +150,7 @@ pub fn glance(item: &RawValue) -> Option<Glance<'_>> {
         #[serde(borrow)]
         namespace: Cow<'a, str>,
     }
-    let top: Top<'_> = serde_json::from_str(item.get()).ok()?;
+    let top: Top<'_> = serde_json::from_slice(item).ok()?;
     let about = top.object_ref.unwrap_or_default();
     Some(Glance {
         stage: top.stage,

@@ -125,13 +125,42 @@ fn one_bad_item_leaves_the_others() {
     let items = split_list(list.as_bytes()).unwrap();
     let read: Vec<bool> = items
         .iter()
-        .map(|item| AuditEvent::parse(item.get().as_bytes()).is_ok())
+        .map(|item| AuditEvent::parse(item).is_ok())
         .collect();
     assert_eq!(read, [true, false, false, true]);
     assert_eq!(
         items.iter().filter(|item| glance(item).is_some()).count(),
         2
     );
+}
+
+#[test]
+fn an_item_that_is_no_text_or_no_json_leaves_the_others() {
+    let list = |items: &[&[u8]]| {
+        let mut list = br#"{"kind":"EventList","metadata":{"a":[1]},"items":["#.to_vec();
+        list.extend(items.join(&b','));
+        list.extend(br#"],"apiVersion":"audit.k8s.io/v1"}"#);
+        list
+    };
+    let good = event().to_string().into_bytes();
+    let bad: &[u8] = b"{\"stage\":\"\xff\",nonsense}";
+    let whole = list(&[&good, bad, &good]);
+    let items = split_list(&whole).unwrap();
+    let read: Vec<bool> = items
+        .iter()
+        .map(|item| AuditEvent::parse(item).is_ok())
+        .collect();
+    assert_eq!(read, [true, false, true]);
+    // Where the brackets do not close, nothing says where an item ends.
+    for broken in [
+        list(&[&good, b"{\"a\":["]),
+        whole[..whole.len() - 1].to_vec(),
+    ] {
+        assert!(split_list(&broken).is_err());
+    }
+    let mut other = whole;
+    other[10] = b'X';
+    assert!(split_list(&other).is_err(), "another kind");
 }
 
 #[test]
@@ -153,9 +182,8 @@ fn what_is_no_list_or_no_event_says_so() {
 #[test]
 fn a_glance_sees_what_the_whole_event_says() {
     let text = event().to_string();
-    let raw: &serde_json::value::RawValue = serde_json::from_str(&text).unwrap();
     let whole = parse(&event());
-    assert_eq!(glance(raw), Some(whole.glance()));
+    assert_eq!(glance(text.as_bytes()), Some(whole.glance()));
 }
 
 proptest! {

@@ -30,7 +30,7 @@ pub fn audit_event(bytes: &[u8]) {
 pub fn audit_list(bytes: &[u8]) {
     if let Ok(items) = split_list(bytes) {
         for item in items {
-            if let Ok(event) = AuditEvent::parse(item.get().as_bytes()) {
+            if let Ok(event) = AuditEvent::parse(item) {
                 assert_eq!(glance(item), Some(event.glance()));
             }
         }

@@ -8,12 +8,9 @@ mod laws;
 use super::*;
 use crate::events::{self, CLUSTER, Day};
 use crate::sources::Court;
-use crate::sources::quarantine::Quarantine;
 use docket_ledger::query::{Filter, Page, Reader, Row};
 use docket_ledger::store::Options;
-use docket_record::examine::Config;
 use serde_json::Value;
-use std::sync::Arc;
 
 const WAIT: Waits = Waits {
     numbers: SignedDuration::from_secs(300),
@@ -54,21 +51,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(&dir.path().join("ledger"), options()).unwrap();
         let intake = Intake::load(&mut store, WAIT, start()).unwrap();
-        let config = Config {
-            cluster: CLUSTER.into(),
-            krate_group: "krate.a5c.ai".into(),
-            label_prefix: "krate.a5c.ai/".into(),
-            org_namespace_prefix: "krate-org-".into(),
-            clock_tolerance: SignedDuration::from_secs(2),
-        };
-        let court = Court {
-            config,
-            keys: events::key_directory(),
-            laws: Arc::new(crate::law::Laws::new(None)),
-            quarantine: Quarantine::new(None),
-            witnesses: None,
-            metrics: crate::metrics::Metrics::new().0,
-        };
+        let court = crate::sources::testing::court();
         Bench {
             dir,
             store: Some(store),
@@ -95,9 +78,13 @@ impl Bench {
 
     fn pass(&mut self, seconds: i64) -> Told {
         self.now += SignedDuration::from_secs(seconds);
-        self.intake
-            .tick(self.store.as_mut().unwrap(), self.now)
-            .unwrap()
+        self.pass_read_to(self.now)
+    }
+
+    /// Time passes while the sources are not read up to now.
+    fn pass_read_to(&mut self, reached: Timestamp) -> Told {
+        let store = self.store.as_mut().unwrap();
+        self.intake.tick(store, self.now, reached).unwrap()
     }
 
     fn restart(&mut self) {
@@ -198,6 +185,26 @@ fn an_event_that_never_comes_is_a_gap_and_closes_when_it_comes_late() {
 }
 
 #[test]
+fn a_number_is_not_missed_before_every_source_was_read_so_far() {
+    let mut bench = Bench::new();
+    let mut day = Bench::day();
+    let (first, _unread, last) = (day.denied(), day.denied(), day.denied());
+    bench.deliver(&[first]);
+    bench.deliver(&[last]);
+    let noticed = bench.now;
+    bench.now += SignedDuration::from_hours(1);
+    // A log that is an hour behind may hold it.
+    for seconds in [-3600, 0, 299] {
+        let reached = noticed + SignedDuration::from_secs(seconds);
+        assert!(bench.pass_read_to(reached).gaps.is_empty(), "{seconds}");
+    }
+    let told = bench.pass_read_to(noticed + SignedDuration::from_secs(300));
+    assert_eq!(told.gaps["numbers-missing"], 1);
+    let gap = &bench.rows(Class::Gap)[0];
+    assert_eq!(gap["time"], bench.now.to_string(), "{gap}");
+}
+
+#[test]
 fn a_lost_tail_is_noticed_through_what_the_witness_says() {
     let mut bench = Bench::new();
     let mut day = Bench::day();
@@ -276,7 +283,7 @@ fn a_bad_item_is_put_aside_and_the_rest_is_kept() {
     );
     bench.deliver(&[bad]);
     let gaps = bench.rows(Class::Gap);
-    assert_eq!(gaps.len(), 2, "once by hash");
+    assert_eq!(gaps.len(), 2, "the same arrival");
     for gap in gaps {
         assert_eq!(gap["cause"], "quarantined-item");
         assert!(gap["detail"].as_str().unwrap().contains("sha256"), "{gap}");
@@ -299,6 +306,40 @@ fn a_batch_that_is_none_is_put_aside_once() {
     let gaps = bench.rows(Class::Gap);
     assert_eq!(gaps.len(), 2);
     assert!(gaps.iter().all(|gap| gap["cause"] == "quarantined-batch"));
+}
+
+#[test]
+fn the_same_unreadable_bytes_are_one_arrival_for_five_minutes_and_a_new_gap_later() {
+    let mut bench = Bench::new();
+    let mut bad = Bench::day().denied();
+    bad["responseStatus"]["code"] = "four hundred".into();
+    let item = events::list(&[bad]);
+    let bodies: [(&str, &[u8]); 3] = [("api", b"not json"), ("other", b"not json"), ("api", &item)];
+    let mut expected = 0;
+    for seconds in [0, 81, 98, 119, 3, 200, 86_400] {
+        // Tried again while this process runs, and by the next one.
+        bench.now += SignedDuration::from_secs(seconds);
+        bench.restart();
+        // The first five come within 298 seconds, 301 after the first it is another.
+        if [0, 3, 86_400].contains(&seconds) {
+            expected += bodies.len();
+        }
+        for _ in 0..2 {
+            for (source, body) in bodies {
+                let arrival = bench.court.delivery(source, body, bench.now);
+                bench.commit(vec![arrival]);
+            }
+        }
+        assert_eq!(bench.rows(Class::Gap).len(), expected, "{}", bench.now);
+    }
+    let mut ids: Vec<String> = bench
+        .rows(Class::Gap)
+        .iter()
+        .map(|gap| gap["id"].as_str().unwrap().to_owned())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), expected);
 }
 
 #[test]

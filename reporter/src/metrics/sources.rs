@@ -30,6 +30,7 @@ pub(crate) struct Sources {
     outcomes: Counters,
     deniers: Counters,
     batches: Family<Labels<2>, Counter>,
+    pub(super) panics: Counters,
     pub(super) refused_connections: Counters,
     pub(super) witness: Counters,
     pub(super) exhibits: Counters,
@@ -89,6 +90,13 @@ impl Sources {
                 "Denials by what is known of others who would have denied too",
                 "state",
                 ["seen", "none_seen", "not_known", "dropped"],
+            ),
+            panics: Counters::register(
+                all,
+                "panics",
+                "Faults of the reporter that were caught; what caused one is a gap",
+                "during",
+                ["reading", "committing"],
             ),
             refused_connections: Counters::register(
                 all,

@@ -31,6 +31,7 @@ pub(super) fn court(
         config: config(arguments, &place.cluster),
         keys: mac_keys,
         laws: Arc::new(Laws::new(Some(place.store.clone()))),
+        examine: docket_record::examine::examine,
         quarantine: Quarantine::new(place.quarantine.clone()),
         witnesses: witnesses(arguments, metrics)?,
         metrics: metrics.clone(),

@@ -1,44 +1,37 @@
-//! The file sources: a thread each, and the clock that waits for them.
+//! The file sources: a thread each, and the clock that heeds how far they are.
 
 use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::health::Health;
-use crate::sources::file::{Shared, Tail};
+use crate::sources::file::{Reached, Shared, Tail};
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Time passes in the intake.
 const TICK: Duration = Duration::from_secs(1);
 
-/// One thread per file; what is returned says whether old lines are being read.
+/// One thread per file; what is returned says how far each has come.
 pub(super) async fn files(
     arguments: &Arguments,
     shared: &Shared,
     health: &Health,
     stopped: &watch::Receiver<bool>,
     tasks: &mut Tasks,
-) -> Result<Vec<Arc<AtomicBool>>> {
+) -> Result<Vec<Arc<Reached>>> {
     let mut all = Vec::new();
     if arguments.replay.is_some() {
         return Ok(all);
     }
     for (name, path) in &arguments.audit.audit_file {
         let part = health.part(format!("source {name}"), "not read yet");
-        let catching_up = Arc::new(AtomicBool::new(true));
-        let tail = Tail::new(
-            name,
-            Path::new(path),
-            shared,
-            part,
-            Arc::clone(&catching_up),
-        )
-        .await?;
-        all.push(catching_up);
+        let reached = Arc::new(Reached::default());
+        let tail = Tail::new(name, Path::new(path), shared, part, Arc::clone(&reached)).await?;
+        all.push(reached);
         let (ended, end) = oneshot::channel::<()>();
         let stopped = stopped.clone();
         std::thread::Builder::new()
@@ -56,18 +49,14 @@ pub(super) async fn files(
     Ok(all)
 }
 
-/// Lets time pass in the intake, but not while old lines are being read: what they hold
-/// is not missing.
-pub(super) async fn clock(writer: Writer, catching_up: Vec<Arc<AtomicBool>>) -> Result<()> {
+/// Lets time pass in the intake. What is written in lines that are still to be read is not
+/// missing, so numbers are missed as of the moment up to which every file was read.
+pub(super) async fn clock(writer: Writer, files: Vec<Arc<Reached>>) -> Result<()> {
     let mut every = tokio::time::interval(TICK);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if !catching_up
-            .iter()
-            .any(|source| source.load(Ordering::Relaxed))
-        {
-            writer.tick();
-        }
+        let reached = files.iter().map(|file| file.time()).min();
+        writer.tick(reached.unwrap_or(Timestamp::MAX));
     }
 }

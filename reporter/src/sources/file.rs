@@ -10,9 +10,9 @@
 //!    └────────┘
 //! ```
 
+mod away;
 mod find;
 mod lost;
-mod opening;
 mod pump;
 mod reading;
 
@@ -20,11 +20,13 @@ use super::Court;
 use crate::health::Part;
 use crate::metrics::Metrics;
 use crate::writer::Writer;
+use away::Away;
+use jiff::Timestamp;
 use reading::Reading;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -34,6 +36,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Whole lines committed together, in bytes.
 const CHUNK: usize = 2 * 1024 * 1024;
+/// A file that is missing or can't be read for this long is a gap.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where we are, as kept in the ledger's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,11 +48,36 @@ struct Place {
     offset: u64,
     /// SHA-256 of the first line; empty while there is none.
     first: String,
+    /// Byte at which the first line begins: before it is a hole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    first_at: u64,
+    /// When the first event was written, microseconds; 0 where that is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    began: u64,
+    /// When the last line that was read was written, microseconds; 0 where that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    read_to: u64,
     /// When this place was reached, milliseconds.
     at: i64,
-    /// Id of a gap that says the file can't be read at present.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// As [`Away`]; written here by earlier versions.
+    #[serde(default, skip_serializing)]
     unreadable: Option<String>,
+}
+
+impl Place {
+    /// From when on something may be lost, if what comes after this place is.
+    fn lost_from(&self) -> Option<Timestamp> {
+        let reached = Timestamp::from_millisecond(self.at).ok()?;
+        let read_to = i64::try_from(self.read_to).ok().filter(|time| *time > 0);
+        let read_to = read_to.and_then(|time| Timestamp::from_microsecond(time).ok());
+        Some(read_to.unwrap_or(reached).min(reached))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a step has led to.
@@ -62,6 +91,24 @@ pub enum Step {
     Refused,
 }
 
+/// How far a file source has come: what was written before that moment has been read, or
+/// is not to be had. Numbers of that time are missed if they have not come.
+#[derive(Debug, Default)]
+pub struct Reached(AtomicI64);
+
+impl Reached {
+    fn to(&self, time: Timestamp) {
+        self.0.fetch_max(time.as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// The moment; the epoch until something was read.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        let reached = self.0.load(Ordering::Relaxed);
+        Timestamp::from_millisecond(reached).unwrap_or_default()
+    }
+}
+
 /// One file source.
 pub struct Tail {
     name: String,
@@ -71,11 +118,17 @@ pub struct Tail {
     metrics: Metrics,
     part: Part,
     runtime: tokio::runtime::Handle,
-    /// True while old lines are being read: numbers are not missed meanwhile.
-    catching_up: Arc<AtomicBool>,
+    reached: Arc<Reached>,
     place: Option<Place>,
     reading: Option<Reading>,
-    failing: Option<Instant>,
+    /// The file that is written to was read to its end at this moment.
+    current: Option<Instant>,
+    /// Since when every step fails.
+    failing: Option<(Instant, Timestamp)>,
+    /// An open gap says that the log is not to be had at present.
+    away: Option<Away>,
+    /// For how long a failure is taken for a passing one.
+    patience: Duration,
 }
 
 /// What all file sources share.
@@ -100,11 +153,14 @@ impl Tail {
         path: &Path,
         shared: &Shared,
         part: Part,
-        catching_up: Arc<AtomicBool>,
+        reached: Arc<Reached>,
     ) -> anyhow::Result<Tail> {
         shared.metrics.sources.source(name);
         let place = shared.writer.state(&key(name)).await?;
-        let place = place.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let place: Option<Place> = place.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let away = shared.writer.state(&away::key(name)).await?;
+        let away = away.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let before = place.as_ref().and_then(|place| place.unreadable.clone());
         Ok(Tail {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -113,10 +169,13 @@ impl Tail {
             metrics: shared.metrics.clone(),
             part,
             runtime: shared.runtime.clone(),
-            catching_up,
+            reached,
             place,
             reading: None,
+            current: None,
             failing: None,
+            away: away.or_else(|| before.map(Away::unreadable)),
+            patience: PATIENCE,
         })
     }
 

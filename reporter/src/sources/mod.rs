@@ -6,31 +6,40 @@
 //! bring ([`import`]) is read by the same code.
 
 mod answers;
+pub mod aside;
 mod exhibits;
 pub mod file;
 pub mod import;
+mod opening;
 pub mod quarantine;
 pub mod rotation;
+#[cfg(test)]
+pub mod testing;
 pub mod webhook;
 
-use crate::gaps::{Cause, Gap};
+use crate::gaps::Cause;
 use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::{Metrics, Step};
 use crate::witness::{LastObject, Witnesses};
+use aside::gap_of;
 use docket_host::KeyDirectory;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
 use docket_record::denial::Record;
-use docket_record::examine::{Bench, Config, ExamineError, Finding, Outcome, Refused, examine};
+use docket_record::examine::{Bench, Config, ExamineError, Finding, Outcome, Refused};
+use docket_record::import::{ImportError, Read, read};
 use docket_record::policies::PolicyList;
 use docket_record::verdict::governed;
 use jiff::Timestamp;
-use quarantine::{Put, Quarantine};
-use serde_json::value::RawValue;
+use quarantine::Quarantine;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// One item or line, and one batch, may be this long.
 pub const LONGEST: usize = 64 * 1024 * 1024;
+
+/// How an event becomes a finding: [`docket_record::examine::examine`].
+pub type Examine = fn(&AuditEvent, &Bench<'_>) -> Result<Finding, ExamineError>;
 
 /// What sources need to read an event.
 pub struct Court {
@@ -40,6 +49,8 @@ pub struct Court {
     pub keys: Arc<KeyDirectory>,
     /// What was in force when.
     pub laws: Arc<Laws>,
+    /// Who examines.
+    pub examine: Examine,
     /// Where unreadable bytes go.
     pub quarantine: Quarantine,
     /// Whom to ask about collections and for exhibits.
@@ -48,25 +59,45 @@ pub struct Court {
     pub metrics: Metrics,
 }
 
+/// What the bytes of one event came to.
+enum Examined {
+    /// Governed.
+    Finding(Box<Finding>),
+    /// None of ours.
+    NotGoverned,
+    /// To be put aside, and why.
+    Unreadable(String),
+}
+
+/// Whether a line could be taken for what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Read, or put aside.
+    Taken,
+    /// Of `--audit-log-format=legacy`: no line of such a log says enough.
+    Legacy,
+}
+
 impl Court {
     /// The body of one delivery. Whatever it is, the answer is something to commit.
     pub fn delivery(&self, source: &str, body: &[u8], now: Timestamp) -> Arrival {
         let mut arrival = Arrival::default();
-        match audit::split_list(body) {
-            Ok(items) => {
+        arrival.aside.retried = true;
+        match guarded(|| audit::split_list(body)) {
+            Some(Ok(items)) => {
                 for item in items {
-                    self.item(source, item, now, &mut arrival);
+                    self.take(source, item, self.examined(source, item), now, &mut arrival);
                 }
             }
-            Err(error) => {
+            other => {
+                let why = match other {
+                    Some(Err(error)) => told(&error),
+                    _ => self.panicked(),
+                };
                 let put = self.quarantine.put(body);
-                arrival.gaps.push(aside(
-                    source,
-                    Cause::QuarantinedBatch,
-                    &put,
-                    &told(&error),
-                    now,
-                ));
+                let mut gap = gap_of(source, Cause::QuarantinedBatch, &put, &why, now);
+                gap.retried = true;
+                arrival.gaps.push(gap);
             }
         }
         self.received(&arrival, now);
@@ -83,43 +114,82 @@ impl Court {
         }
     }
 
-    /// One line of an audit log.
-    pub fn line(&self, source: &str, line: &[u8], now: Timestamp, arrival: &mut Arrival) {
-        if line.trim_ascii().is_empty() {
-            return;
+    /// One line of an audit log: an Event, or a line of a container's output that may hold
+    /// one, its pieces put together.
+    pub fn line(&self, source: &str, line: &[u8], now: Timestamp, arrival: &mut Arrival) -> Line {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Line::Taken;
         }
-        match serde_json::from_slice::<&RawValue>(line) {
-            Ok(item) => self.item(source, item, now, arrival),
-            Err(error) => self.unreadable(source, line, &json_error(&error), now, arrival),
+        arrival.aside.retried = true;
+        let is_event = guarded(|| audit::glance(line).is_some()).unwrap_or(true);
+        let examined = if is_event {
+            self.examined(source, line)
+        } else {
+            match guarded(|| read(line, None)) {
+                Some(Ok(Read::Raw(_, event))) => self.examined(source, event.as_bytes()),
+                Some(Ok(Read::Derived(_, event))) => self.derived(source, &event),
+                // A container's output holds the API server's own log too.
+                Some(Ok(Read::Other)) => Examined::NotGoverned,
+                Some(Err(ImportError::Legacy)) => return Line::Legacy,
+                Some(Err(error)) => Examined::Unreadable(not_imported(&error)),
+                None => Examined::Unreadable(self.panicked()),
+            }
+        };
+        self.take(source, line, examined, now, arrival);
+        Line::Taken
+    }
+
+    fn take(
+        &self,
+        source: &str,
+        bytes: &[u8],
+        examined: Examined,
+        now: Timestamp,
+        arrival: &mut Arrival,
+    ) {
+        match examined {
+            Examined::Finding(finding) => arrival.findings.push(*finding),
+            Examined::NotGoverned => arrival.not_governed += 1,
+            Examined::Unreadable(why) => {
+                let aside = &mut arrival.aside;
+                aside.item(&self.quarantine, source, bytes, &why, now);
+            }
         }
     }
 
-    fn item(&self, source: &str, item: &RawValue, now: Timestamp, arrival: &mut Arrival) {
-        if let Some(glance) = audit::glance(item)
-            && !governed(&glance, &self.config)
-        {
-            arrival.not_governed += 1;
-            return;
-        }
-        let bytes = item.get().as_bytes();
-        let event = match AuditEvent::parse(bytes) {
-            Ok(event) => event,
-            Err(ParseError::Json(error)) => {
-                return self.unreadable(source, bytes, &json_error(&error), now, arrival);
+    /// One event, by its bytes. A fault of ours in it costs this event and no other.
+    fn examined(&self, source: &str, bytes: &[u8]) -> Examined {
+        let examined = guarded(|| {
+            if let Some(glance) = audit::glance(bytes)
+                && !governed(&glance, &self.config)
+            {
+                return Ok(None);
             }
-            Err(error) => {
-                return self.unreadable(source, bytes, &error.to_string(), now, arrival);
+            let event = AuditEvent::parse(bytes).map_err(|error| match error {
+                ParseError::Json(error) => json_error(&error),
+                error => error.to_string(),
+            })?;
+            self.finding(source, &event).map(Some)
+        });
+        self.as_examined(examined)
+    }
+
+    /// One event that an export told of.
+    fn derived(&self, source: &str, event: &AuditEvent) -> Examined {
+        let examined = guarded(|| {
+            if governed(&event.glance(), &self.config) {
+                self.finding(source, event).map(Some)
+            } else {
+                Ok(None)
             }
-        };
-        match self.examined(source, &event) {
-            Ok(finding) => arrival.findings.push(finding),
-            Err(error) => self.unreadable(source, bytes, &error.to_string(), now, arrival),
-        }
+        });
+        self.as_examined(examined)
     }
 
     /// By the law of its time and the keys of now. The witness may sign with a key that
     /// came to the directory a moment ago.
-    fn examined(&self, source: &str, event: &AuditEvent) -> Result<Finding, ExamineError> {
+    fn finding(&self, source: &str, event: &AuditEvent) -> Result<Finding, String> {
         let policies = self.in_force(event);
         let examined = || {
             let keys = self.keys.keys();
@@ -129,13 +199,27 @@ impl Court {
                 policies: &policies,
                 source,
             };
-            examine(event, &bench)
+            (self.examine)(event, &bench).map_err(|error| error.to_string())
         };
         let finding = examined()?;
         if finding.refused.contains(&Refused::UnknownKey) && self.keys.look_soon() {
             return examined();
         }
         Ok(finding)
+    }
+
+    fn as_examined(&self, examined: Option<Result<Option<Finding>, String>>) -> Examined {
+        match examined {
+            Some(Ok(Some(finding))) => Examined::Finding(Box::new(finding)),
+            Some(Ok(None)) => Examined::NotGoverned,
+            Some(Err(why)) => Examined::Unreadable(why),
+            None => Examined::Unreadable(self.panicked()),
+        }
+    }
+
+    fn panicked(&self) -> String {
+        self.metrics.panicked("reading");
+        PANICKED.to_owned()
     }
 
     /// The law of the event's time. One without a readable time is put aside, whatever
@@ -145,20 +229,6 @@ impl Court {
             Ok(time) => self.laws.at(time),
             Err(_) => self.laws.now(),
         }
-    }
-
-    fn unreadable(
-        &self,
-        source: &str,
-        bytes: &[u8],
-        why: &str,
-        now: Timestamp,
-        arrival: &mut Arrival,
-    ) {
-        let put = self.quarantine.put(bytes);
-        arrival
-            .gaps
-            .push(aside(source, Cause::QuarantinedItem, &put, why, now).counting(1));
     }
 
     /// Denied collections: the witnesses may know which object was reviewed last.
@@ -207,17 +277,13 @@ fn name_last(record: &mut Record, last: LastObject) {
 
 const WHICH_NOT_KNOWN: &str = "one of a collection, which one is not known";
 
-/// A gap for bytes that were put aside.
-pub fn aside(source: &str, cause: Cause, put: &Put, why: &str, now: Timestamp) -> Gap {
-    let kept = if put.kept {
-        "kept in quarantine"
-    } else {
-        "not kept: quarantine is full"
-    };
-    Gap::new(source, cause, &put.sha256, now).saying(format!(
-        "{why}; {} bytes, sha256 {}, {kept}",
-        put.length, put.sha256
-    ))
+/// What is said of bytes that made the reporter panic.
+const PANICKED: &str = "reading it made the reporter panic, which is a fault of Docket";
+
+/// `None`: it panicked. What `work` touches besides its own values is locks and counters,
+/// which hold valid values between any two statements, and files that are written whole.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// What serde says may quote the input: only kind and place of the fault are told.
@@ -229,6 +295,14 @@ fn told(error: &ListError) -> String {
     match error {
         ListError::Json(json) => format!("{error} ({})", json_error(json)),
         ListError::Kind(_) => error.to_string(),
+    }
+}
+
+/// Nothing of the record is quoted.
+fn not_imported(error: &ImportError) -> String {
+    match error {
+        ImportError::Json(json) | ImportError::Event(ParseError::Json(json)) => json_error(json),
+        error => error.to_string(),
     }
 }
 

@@ -29,6 +29,14 @@ pub struct Put {
     pub kept: bool,
 }
 
+impl Put {
+    /// Under which bytes are put aside.
+    #[must_use]
+    pub fn hash(bytes: &[u8]) -> String {
+        HEXLOWER.encode(digest(&SHA256, bytes).as_ref())
+    }
+}
+
 impl Quarantine {
     /// Made when first needed. `None` keeps nothing.
     #[must_use]
@@ -38,7 +46,7 @@ impl Quarantine {
 
     /// Put bytes aside.
     pub fn put(&self, bytes: &[u8]) -> Put {
-        let sha256 = HEXLOWER.encode(digest(&SHA256, bytes).as_ref());
+        let sha256 = Put::hash(bytes);
         let kept = self.keep(&sha256, bytes).unwrap_or_else(|error| {
             tracing::warn!("unreadable bytes are not kept: {error}");
             false

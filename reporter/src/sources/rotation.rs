@@ -1,8 +1,20 @@
 //! The files of one audit log, oldest first, the one that is written to last.
+//!
+//! | names | written by | order |
+//! |---|---|---|
+//! | `audit-2026-11-22T23-29-51.817.log` | kube-apiserver itself | by date |
+//! | `audit.log-20261122`, `audit.log.2026-11-22`, `audit-20261122.log`, `audit.log-1796119200` | logrotate with `dateext` | by date |
+//! | `0.log.20261122-232951` | kubelet, of a container's output | by date |
+//! | `audit.log.1`, `audit.1.log` | logrotate and others | highest first |
+//! | both, or digits that are neither | | by the time of their first event |
+//!
+//! Each of them may be compressed, which its first bytes tell.
 
+use super::opening;
+use docket_record::import::packed::{MAGIC, Packed};
 use std::cmp::Reverse;
-use std::fs::DirEntry;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,8 +24,8 @@ use std::time::{Duration, SystemTime};
 pub struct Candidate {
     /// Where.
     pub path: PathBuf,
-    /// Compressed.
-    pub gzip: bool,
+    /// How it is compressed, if it is.
+    pub packed: Option<Packed>,
     /// Device and inode.
     pub identity: (u64, u64),
     /// Last written, milliseconds.
@@ -28,20 +40,43 @@ impl Candidate {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX) - self.modified < age
+        let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        (0..age).contains(&(now - self.modified))
+    }
+
+    /// It can be the file with this device and inode: what is compressed is another one.
+    #[must_use]
+    pub fn is(&self, identity: (u64, u64)) -> bool {
+        self.packed.is_none() && self.identity == identity
+    }
+
+    /// When its first event was written, microseconds; of one that cannot be read, when it
+    /// was last written to.
+    #[must_use]
+    pub fn began(&self) -> i64 {
+        let first = opening::first_line(self).ok().flatten();
+        let began = first.and_then(|first| first.began);
+        began.unwrap_or_else(|| self.modified.saturating_mul(1000))
     }
 }
 
-/// Where a rotated file stands: numbered ones (`audit.log.2`, highest is oldest), then
-/// those with a time in their name (`audit-2026-11-22T23-29-51.817.log`,
-/// `audit.log-20261122`).
-type Order = (bool, Reverse<u64>, String);
-
-/// True for names that end in `.gz`.
-#[must_use]
-pub fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
+/// What its name says of when a file was rotated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rotated {
+    /// So many rotations ago.
+    Ago(Reverse<u64>),
+    /// At a time, by the digits of its calendar form.
+    Date(String),
+    /// At a time, in seconds or milliseconds since the epoch.
+    Epoch(u64),
+    /// Digits in a form that is not known.
+    Unknown,
 }
+
+/// Suffixes of compressed files.
+const PACKED: [&str; 9] = ["gz", "zst", "xz", "bz2", "lz4", "lz", "zip", "Z", "br"];
+/// A larger number counts no rotations.
+const MOST_ROTATIONS: usize = 5;
 
 /// All files of the log at `path`. A file that is there plain and compressed is listed
 /// plain only: the other one is being written.
@@ -49,7 +84,9 @@ pub fn is_gzip(path: &Path) -> bool {
 /// # Errors
 /// If the directory can't be read.
 pub fn candidates(path: &Path) -> io::Result<Vec<Candidate>> {
-    let dir = match path.parent() {
+    // A container's log is a link to a file that is rotated where it lies.
+    let current = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let dir = match current.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
@@ -58,23 +95,40 @@ pub fn candidates(path: &Path) -> io::Result<Vec<Candidate>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut rotated: Vec<(Order, Candidate)> = Vec::new();
+    let mut rotated: Vec<(String, Candidate)> = Vec::new();
     for entry in entries {
         let entry = entry?;
-        if let Some(order) = order(path, &entry)
+        let name = entry.file_name();
+        if let Some(when) = name.to_str().and_then(|name| when(&current, name))
             && let Some(candidate) = candidate(&entry.path())?
         {
-            rotated.push((order, candidate));
+            rotated.push((when.to_owned(), candidate));
         }
     }
-    rotated.sort_by(|a, b| (&a.0, a.1.gzip).cmp(&(&b.0, b.1.gzip)));
+    rotated.sort_by(|a, b| (&a.0, a.1.packed.is_some()).cmp(&(&b.0, b.1.packed.is_some())));
     rotated.dedup_by(|later, earlier| later.0 == earlier.0);
-    let mut all: Vec<_> = rotated
-        .into_iter()
-        .map(|(_, candidate)| candidate)
-        .collect();
+    let mut all = in_order(rotated);
     all.extend(candidate(path)?);
     Ok(all)
+}
+
+/// Oldest first: by their names, if these are all of one form.
+fn in_order(rotated: Vec<(String, Candidate)>) -> Vec<Candidate> {
+    let mut named: Vec<(Rotated, Candidate)> = rotated
+        .into_iter()
+        .map(|(when, candidate)| (form(&when), candidate))
+        .collect();
+    let kind = |when: &Rotated| std::mem::discriminant(when);
+    let one_form = named
+        .windows(2)
+        .all(|two| kind(&two[0].0) == kind(&two[1].0));
+    let unknown = named.iter().any(|(when, _)| *when == Rotated::Unknown);
+    if one_form && !unknown {
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+    } else {
+        named.sort_by_cached_key(|(when, candidate)| (candidate.began(), when.clone()));
+    }
+    named.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 fn candidate(path: &Path) -> io::Result<Option<Candidate>> {
@@ -85,81 +139,89 @@ fn candidate(path: &Path) -> io::Result<Option<Candidate>> {
     };
     Ok(metadata.is_file().then(|| Candidate {
         path: path.to_owned(),
-        gzip: is_gzip(path),
+        packed: packed(path),
         identity: (metadata.dev(), metadata.ino()),
         modified: metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000,
     }))
 }
 
-fn order(path: &Path, entry: &DirEntry) -> Option<Order> {
-    let name = entry.file_name();
-    let name = name.to_str()?;
-    let own = path.file_name()?.to_str()?;
+/// By its first bytes; of one that can't be opened or has none, by its name.
+pub fn packed(path: &Path) -> Option<Packed> {
+    let mut start = Vec::with_capacity(MAGIC);
+    let read = File::open(path).and_then(|file| file.take(MAGIC as u64).read_to_end(&mut start));
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    match (Packed::of(&start), extension) {
+        (Some(packed), _) => Some(packed),
+        (None, Some("gz")) if read.is_err() || start.is_empty() => Some(Packed::Gzip),
+        (None, Some("br")) => Some(Packed::Other {
+            name: "brotli",
+            command: "brotli -dc",
+        }),
+        _ => None,
+    }
+}
+
+/// What stands in the name of a rotated file of `current` to tell it from others.
+fn when<'a>(current: &Path, name: &'a str) -> Option<&'a str> {
+    let own = current.file_name()?.to_str()?;
     if name == own {
         return None;
     }
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    if let Some(rest) = name.strip_prefix(own) {
-        if let Some(number) = rest
-            .strip_prefix('.')
-            .and_then(|number| number.parse().ok())
-        {
-            return Some((false, Reverse(number), String::new()));
+    let (bare, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let name = if PACKED.contains(&extension) {
+        bare
+    } else {
+        name
+    };
+    let behind = name.strip_prefix(own);
+    let within = || {
+        let stem = current.file_stem()?.to_str()?;
+        let extension = current.extension().and_then(|extension| extension.to_str());
+        let rest = name.strip_prefix(stem)?;
+        match extension {
+            Some(extension) => rest.strip_suffix(extension)?.strip_suffix('.'),
+            None => Some(rest),
         }
-        let dated = rest
-            .strip_prefix('-')?
-            .starts_with(|c: char| c.is_ascii_digit());
-        return dated.then(|| (true, Reverse(0), name.to_owned()));
+    };
+    let when = behind.or_else(within)?.strip_prefix(['.', '-', '_'])?;
+    // Letters but those of a time stand in names of something else.
+    let of_a_time = |c: char| c.is_ascii_digit() || "-_.:T+Z".contains(c);
+    let is_time = when.starts_with(|c: char| c.is_ascii_digit()) && when.chars().all(of_a_time);
+    is_time.then_some(when)
+}
+
+fn form(when: &str) -> Rotated {
+    let digits: String = when.chars().filter(char::is_ascii_digit).collect();
+    let is_one = digits.len() == when.len();
+    if is_one && digits.len() <= MOST_ROTATIONS {
+        return digits
+            .parse()
+            .map_or(Rotated::Unknown, |n| Rotated::Ago(Reverse(n)));
     }
-    let stem = path.file_stem()?.to_str()?;
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("");
-    let time = name.strip_prefix(stem)?.strip_prefix('-')?;
-    let time = time.strip_suffix(extension)?;
-    time.starts_with(|c: char| c.is_ascii_digit())
-        .then(|| (true, Reverse(0), name.to_owned()))
+    if is_calendar(&digits) {
+        return Rotated::Date(digits);
+    }
+    if is_one && matches!(digits.len(), 10 | 13) {
+        // Both in milliseconds.
+        let unit = if digits.len() == 10 { 1000 } else { 1 };
+        return digits
+            .parse()
+            .map_or(Rotated::Unknown, |n: u64| Rotated::Epoch(n * unit));
+    }
+    Rotated::Unknown
+}
+
+/// Year, month and day, and more of a time perhaps; digits of equal length sort as it does.
+fn is_calendar(digits: &str) -> bool {
+    let part = |range: std::ops::Range<usize>| digits.get(range)?.parse::<u32>().ok();
+    let within = |value: Option<u32>, least: u32, most: u32| {
+        value.is_some_and(|value| (least..=most).contains(&value))
+    };
+    matches!(digits.len(), 8 | 10 | 12 | 14 | 17 | 20 | 23)
+        && within(part(0..4), 1970, 2199)
+        && within(part(4..6), 1, 12)
+        && within(part(6..8), 1, 31)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_stand_in_the_order_in_which_they_were_written() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in [
-            "audit-2026-11-22T23-29-51.817.log",
-            "audit-2026-11-22T23-28-51.817.log.gz",
-            "audit-2026-11-22T23-29-51.817.log.gz",
-            "audit.log",
-            "audit-policy.yaml",
-            "other.log",
-        ] {
-            std::fs::write(dir.path().join(name), name).unwrap();
-        }
-        let names = |path: &str| -> Vec<String> {
-            let all = candidates(&dir.path().join(path)).unwrap();
-            all.iter()
-                .map(|c| c.path.file_name().unwrap().to_str().unwrap().to_owned())
-                .collect()
-        };
-        assert_eq!(
-            names("audit.log"),
-            [
-                "audit-2026-11-22T23-28-51.817.log.gz",
-                "audit-2026-11-22T23-29-51.817.log",
-                "audit.log"
-            ]
-        );
-        for name in ["k.log", "k.log.1", "k.log.2.gz", "k.log.10.gz", "k.log.old"] {
-            std::fs::write(dir.path().join(name), name).unwrap();
-        }
-        assert_eq!(
-            names("k.log"),
-            ["k.log.10.gz", "k.log.2.gz", "k.log.1", "k.log"]
-        );
-        assert!(names("absent/audit.log").is_empty());
-    }
-}
+mod tests;

@@ -1,11 +1,10 @@
 //! Denied collections, against doubles of the witness: plain HTTP, one path.
 
 use super::*;
-use crate::events::{self, CLUSTER, Day};
+use crate::events::{self, Day};
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::sync::Barrier;
@@ -40,18 +39,9 @@ async fn denied(says: Vec<Option<Value>>) -> (String, Vec<String>) {
     }
     let metrics = Metrics::new().0;
     let court = Court {
-        config: Config {
-            cluster: CLUSTER.into(),
-            krate_group: "krate.a5c.ai".into(),
-            label_prefix: "krate.a5c.ai/".into(),
-            org_namespace_prefix: "krate-org-".into(),
-            clock_tolerance: SignedDuration::from_secs(2),
-        },
-        keys: events::key_directory(),
-        laws: Arc::new(Laws::new(None)),
-        quarantine: Quarantine::new(None),
         witnesses: Some(Witnesses::new(urls, None, metrics.clone()).unwrap()),
         metrics,
+        ..testing::court()
     };
     let now: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
     let mut event = Day::new(now).denied();

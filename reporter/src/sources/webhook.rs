@@ -4,12 +4,15 @@
 //! |---|---|
 //! | 200 | committed; or put aside, and the gap entry that says so is committed |
 //! | 403 | the client certificate's name is no source |
-//! | 503, `Retry-After: 3` | too much at once, the ledger takes nothing now, or 5 s have passed |
+//! | 503, `Retry-After: 3` | too much at once, the body broke off, the ledger takes nothing now, or 5 s have passed |
 //!
-//! Never another one: kube-apiserver gives up a batch after five refusals of any kind, but
-//! obeys `Retry-After` on a 503 for minutes.
+//! Nothing else is said of a delivery, whatever its headers and bytes are: kube-apiserver
+//! gives up a batch after five refusals of any kind, but obeys `Retry-After` on a 503 for
+//! minutes. Another path is 404 and another method 405; what is no HTTP at all is answered
+//! by the HTTP library, and never was a delivery.
 
-use super::{Court, LONGEST, aside};
+use super::aside::gap_of;
+use super::{Court, LONGEST};
 use crate::gaps::Cause;
 use crate::intake::Arrival;
 use crate::metrics::Metrics;
@@ -130,7 +133,6 @@ async fn deliver(
     audit.metrics.batch(&source, answer);
     match answer {
         "committed" => StatusCode::OK.into_response(),
-        "broken" => StatusCode::BAD_REQUEST.into_response(),
         _ => later(),
     }
 }
@@ -186,7 +188,8 @@ impl Audit {
                     kept: false,
                 };
                 let why = "the batch is longer than 64 MiB";
-                let gap = aside(source, Cause::QuarantinedBatch, &put, why, now);
+                let mut gap = gap_of(source, Cause::QuarantinedBatch, &put, why, now);
+                gap.retried = true;
                 Arrival {
                     gaps: vec![gap],
                     ..Arrival::default()
@@ -232,3 +235,6 @@ async fn receive(mut body: Body, length: Option<usize>) -> Result<Received, axum
         },
     })
 }
+
+#[cfg(test)]
+mod tests;

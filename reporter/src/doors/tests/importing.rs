@@ -11,7 +11,6 @@ use crate::writer::{Open, Started, Writer};
 use axum::Router;
 use axum::body::Body;
 use docket_ledger::store::{Options, Store};
-use docket_record::examine::Config;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -56,18 +55,8 @@ impl World {
             ..
         } = started;
         let court = Court {
-            config: Config {
-                cluster: CLUSTER.into(),
-                krate_group: "krate.a5c.ai".into(),
-                label_prefix: "krate.a5c.ai/".into(),
-                org_namespace_prefix: "krate-org-".into(),
-                clock_tolerance: SignedDuration::from_secs(2),
-            },
-            keys: events::key_directory(),
-            laws: Arc::new(crate::law::Laws::new(None)),
             quarantine: Quarantine::new(Some(directory.path().join("quarantine"))),
-            witnesses: None,
-            metrics: crate::metrics::Metrics::new().0,
+            ..crate::sources::testing::court()
         };
         let cluster = ClusterDouble::default();
         cluster.grant("admin", "*");

@@ -185,6 +185,20 @@ fn a_broken_record_costs_only_itself_and_a_file_of_something_else_is_one_gap() {
 }
 
 #[test]
+fn a_record_that_makes_the_examiner_panic_costs_itself_and_no_other() {
+    let mut bench = Bench::new();
+    bench.court.examine = crate::sources::testing::panics_at_pr_2;
+    let day = a_day();
+    let records = |way| -> Vec<String> { day.iter().map(|event| record(event, way)).collect() };
+    for way in [Way::LogLine, Way::Gke] {
+        let (told, report) = bench.import(&records(way));
+        assert_eq!((told.gaps["quarantined-item"], report.broken.len()), (1, 1));
+        assert_eq!(told.events["denied"], 3);
+        assert!(report.broken[0].why.contains("panic"), "{report:?}");
+    }
+}
+
+#[test]
 fn numbers_that_an_import_brings_close_a_gap() {
     for way in [Way::LogLine, Way::Cloudwatch, Way::Gke, Way::TableRow] {
         let mut bench = Bench::new();

@@ -3,13 +3,11 @@
 use super::*;
 use crate::events::{self, CLUSTER, Day};
 use crate::metrics::{Metrics, render};
-use crate::sources::quarantine::Quarantine;
 use crate::witness::Witnesses;
 use axum::routing::post;
-use docket_record::examine::Config;
 use docket_record::exhibit::{self, Answers, Questions};
 use docket_record::redact::Rules;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -82,18 +80,9 @@ fn court(urls: &[(&str, &str)]) -> (Court, Registry) {
         .collect();
     let witnesses = Witnesses::new(urls, None, metrics.clone()).unwrap();
     let court = Court {
-        config: Config {
-            cluster: CLUSTER.into(),
-            krate_group: "krate.a5c.ai".into(),
-            label_prefix: "krate.a5c.ai/".into(),
-            org_namespace_prefix: "krate-org-".into(),
-            clock_tolerance: SignedDuration::from_secs(2),
-        },
-        keys: events::key_directory(),
-        laws: Arc::new(crate::law::Laws::new(None)),
-        quarantine: Quarantine::new(None),
         witnesses: Some(witnesses),
         metrics,
+        ..crate::sources::testing::court()
     };
     (court, registry)
 }

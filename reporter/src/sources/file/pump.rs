@@ -1,94 +1,108 @@
 //! Read whole lines, examine them, commit them with the place they lead to.
 
-use super::opening::hash_first;
 use super::reading::Long;
-use super::{CHUNK, Place, Step, Tail, key};
-use crate::gaps::{Amendment, Cause};
+use super::{Place, Step, Tail, key};
+use crate::gaps::json;
 use crate::intake::Arrival;
-use crate::sources::aside;
+use crate::sources::opening::{began, ends_line, hash};
 use crate::sources::quarantine::Put;
+use crate::sources::{Court, Line};
 use data_encoding::HEXLOWER;
 use docket_record::examine::{Finding, Outcome};
+use docket_record::import::container::Joined;
 use jiff::Timestamp;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 impl Tail {
     /// Read some, commit the whole lines.
     pub(super) fn pump(&mut self) -> io::Result<Step> {
+        let looked = Timestamp::now();
         let (Some(reading), Some(place)) = (&mut self.reading, &self.place) else {
             return Ok(Step::Again);
         };
         if reading.was_cut(place)? {
-            let place = place.clone();
-            if !self.lost(Cause::FileCut, "the audit log was cut in place", &place) {
-                return Ok(Step::Refused);
-            }
-            let path = self.path.clone();
+            // Perhaps it was copied before.
             self.reading = None;
-            self.place = None;
-            return self.open(&path, None);
+            return Ok(Step::Again);
         }
         let end = reading.fill()?;
-        let whole = reading.whole_lines();
-        if whole > 0 || reading.long_ended() {
-            return Ok(self.commit(whole, None));
+        let (whole, ended) = (reading.whole_lines(), reading.long_ended());
+        if !self.is_legacy() && !self.is_back() {
+            return Ok(Step::Refused);
         }
-        if end { self.at_end() } else { Ok(Step::Again) }
+        if whole > 0 || ended {
+            return Ok(self.commit(whole, false));
+        }
+        if end {
+            self.at_end(looked)
+        } else {
+            Ok(Step::Again)
+        }
     }
 
-    /// Commit the first `whole` bytes of the buffer, and then be at `next` if given.
-    pub(super) fn commit(&mut self, whole: usize, next: Option<Place>) -> Step {
+    /// Commit the first `whole` bytes of the buffer; `ends`: nothing more comes in this
+    /// file.
+    fn commit(&mut self, whole: usize, ends: bool) -> Step {
         let now = Timestamp::now();
         let (Some(reading), Some(place)) = (&mut self.reading, &self.place) else {
             return Step::Again;
         };
-        let mut arrival = Arrival::default();
+        let mut lines = Lines {
+            court: &self.court,
+            source: &self.name,
+            now,
+            arrival: Arrival::default(),
+            legacy: false,
+        };
         let mut to = Place {
-            offset: place.offset + whole as u64 - reading.padding,
             at: now.as_millisecond(),
-            unreadable: None,
             ..place.clone()
         };
-        let mut lines = reading.buffer[..whole].split(|&byte| byte == b'\n');
-        if let Some(Long {
-            hash,
-            length,
-            first,
-        }) = &reading.long
-        {
+        let mut at = reading.start;
+        let mut last: &[u8] = b"";
+        let mut all = reading.buffer[..whole].split(|&byte| ends_line(byte));
+        if let Some(long) = &reading.long {
             // The buffer begins with the end of the long line.
-            let rest = lines.next().unwrap_or_default();
-            let mut hash = hash.clone();
-            hash.update(rest);
-            let sha256 = HEXLOWER.encode(hash.finish().as_ref());
-            let put = Put {
-                sha256,
-                length: length + rest.len() as u64,
-                kept: false,
-            };
-            let why = "the line is longer than 64 MiB";
-            arrival
-                .gaps
-                .push(aside(&self.name, Cause::QuarantinedItem, &put, why, now).counting(1));
-            to.offset += length;
+            let rest = all.next().unwrap_or_default();
+            at += rest.len() as u64 + 1;
+            lines.too_long(long, rest);
             if to.first.is_empty() {
-                to.first.clone_from(first);
+                to.first.clone_from(&long.first);
+                to.first_at = long.at;
             }
         }
-        for line in lines {
-            if to.first.is_empty() && !line.is_empty() {
-                to.first = hash_first(line);
+        for line in all {
+            let begins = at;
+            at += line.len() as u64 + 1;
+            if line.is_empty() {
+                continue;
             }
-            self.court.line(&self.name, line, now, &mut arrival);
+            last = line;
+            if to.first.is_empty() {
+                to.first = hash(line);
+                to.first_at = begins;
+                to.began = micros(line).unwrap_or(to.began);
+            }
+            let joiner = &mut reading.joiner;
+            if !joiner.take(line.trim_ascii_end(), begins, |joined| {
+                lines.joined(&joined)
+            }) {
+                lines.take(line);
+            }
         }
+        if ends {
+            reading.joiner.finish(|joined| lines.joined(&joined));
+        }
+        let end = reading.start + whole as u64 - reading.padding;
+        to.offset = reading.joiner.earliest().unwrap_or(end);
+        to.read_to = micros(last).unwrap_or(to.read_to);
+        let Lines {
+            mut arrival,
+            legacy,
+            ..
+        } = lines;
         self.court.received(&arrival, now);
-        if let Some(gap) = &place.unreadable {
-            arrival.amendments.push(Amendment::gap_closed(gap, now));
-        }
-        if let Some(next) = next {
-            to = next;
-        }
         let asks = |finding: &Finding| matches!(finding.outcome, Outcome::Record(_));
         if arrival.findings.iter().any(asks) {
             self.runtime.block_on(async {
@@ -100,43 +114,49 @@ impl Tail {
             let asking = self.court.answers(&mut arrival, self.writer.waiting());
             self.runtime.block_on(asking);
         }
-        arrival
-            .state
-            .push((key(&self.name), Some(crate::gaps::json(&to))));
+        let reads = !arrival.findings.is_empty() || arrival.not_governed > 0;
+        let away = legacy
+            .then(|| self.turns_legacy(&mut arrival, place))
+            .flatten();
+        arrival.state.push((key(&self.name), Some(json(&to))));
         if self.writer.commit_blocking(arrival).is_err() {
             self.metrics.batch(&self.name, "unavailable");
             return Step::Refused;
         }
         self.metrics.batch(&self.name, "committed");
-        reading.long = None;
-        reading.padding = 0;
-        reading.buffer.drain(..whole);
-        if reading.buffer.capacity() > 8 * CHUNK {
-            reading.buffer.shrink_to(CHUNK);
+        if let Some(reading) = &mut self.reading {
+            reading.used(whole);
+            if let Some(bytes) = reading.behind() {
+                self.metrics.sources.behind(&self.name, bytes);
+            }
         }
+        let read_to = i64::try_from(to.read_to).ok();
+        let read_to = read_to.and_then(|time| Timestamp::from_microsecond(time).ok());
+        self.reached.to(read_to.unwrap_or_default().min(now));
         self.place = Some(to);
+        self.away = away.or(self.away.take());
+        if self.is_legacy() && reads && !legacy && !self.is_back() {
+            return Step::Refused;
+        }
         Step::Again
     }
 
-    /// Nothing more in this file: is it still the one that is written to?
-    fn at_end(&mut self) -> io::Result<Step> {
+    /// Nothing more in this file: is it still the one that is written to? Its end was
+    /// reached after the moment `looked`.
+    fn at_end(&mut self, looked: Timestamp) -> io::Result<Step> {
         let (Some(reading), Some(place)) = (&mut self.reading, &self.place) else {
             return Ok(Step::Again);
         };
-        match std::fs::metadata(&self.path) {
-            Ok(current) if reading.is(&current, place) => {
+        // Missing between rename and create; or the API server is away.
+        let current = std::fs::metadata(&self.path)?;
+        if reading.is(&current, place) {
+            if !self.is_legacy() {
                 self.part.ready();
-                self.metrics.sources.behind(&self.name, 0);
-                self.catching_up.store(false, Ordering::Relaxed);
-                return Ok(Step::Wait);
             }
-            // Between rename and create; or the API server is away.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.catching_up.store(false, Ordering::Relaxed);
-                return Ok(Step::Wait);
-            }
-            Err(error) => return Err(error),
-            Ok(_) => {}
+            self.metrics.sources.behind(&self.name, 0);
+            self.reached.to(looked);
+            self.current = Some(Instant::now());
+            return Ok(Step::Wait);
         }
         if !reading.replaced {
             // What was written between our last read and the rename is still to come.
@@ -150,8 +170,55 @@ impl Tail {
                 reading.padding = 1;
             }
             let whole = reading.buffer.len();
-            return Ok(self.commit(whole, None));
+            return Ok(self.commit(whole, true));
+        }
+        if reading.joiner.earliest().is_some() {
+            return Ok(self.commit(0, true));
         }
         self.next()
+    }
+}
+
+/// When a line was written.
+fn micros(line: &[u8]) -> Option<u64> {
+    u64::try_from(began(line)?).ok()
+}
+
+/// Lines that become one arrival.
+struct Lines<'a> {
+    court: &'a Court,
+    source: &'a str,
+    now: Timestamp,
+    arrival: Arrival,
+    /// Some were of `--audit-log-format=legacy`.
+    legacy: bool,
+}
+
+impl Lines<'_> {
+    fn take(&mut self, line: &[u8]) {
+        let taken = self
+            .court
+            .line(self.source, line, self.now, &mut self.arrival);
+        self.legacy |= taken == Line::Legacy;
+    }
+
+    fn joined(&mut self, joined: &Joined) {
+        match joined.too_long {
+            None => self.take(&joined.bytes),
+            Some(length) => self.put_aside(Put::hash(&joined.bytes), length),
+        }
+    }
+
+    fn too_long(&mut self, long: &Long, rest: &[u8]) {
+        let mut hash = long.hash.clone();
+        hash.update(rest);
+        let sha256 = HEXLOWER.encode(hash.finish().as_ref());
+        self.put_aside(sha256, long.length + rest.len() as u64);
+    }
+
+    fn put_aside(&mut self, sha256: String, length: u64) {
+        self.arrival.aside.retried = true;
+        let aside = &mut self.arrival.aside;
+        aside.too_long(self.source, sha256, length, self.now);
     }
 }

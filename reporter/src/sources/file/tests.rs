@@ -1,16 +1,11 @@
 //! The tail against real files: renamed, compressed, cut, absent.
 
 use super::*;
-use crate::events::{self, CLUSTER, Day};
+use crate::events::{self, Day};
 use crate::health::Health;
-use crate::sources::LONGEST;
-use crate::sources::quarantine::Quarantine;
-use crate::writer::Started;
+use crate::sources::{LONGEST, testing};
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Filter, Page, Reader};
-use docket_ledger::store::{Options, Store};
-use docket_record::examine::Config;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write as _;
@@ -21,6 +16,7 @@ struct Bench {
     shared: Shared,
     health: Health,
     tail: Option<Tail>,
+    reached: Arc<Reached>,
     day: Day,
 }
 
@@ -30,38 +26,10 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let path = dir.path().join("ledger");
-        let open = Box::new(move || {
-            let options = Options {
-                origin: format!("docket.a5c.ai/{CLUSTER}"),
-                signing_seed: [7; 32],
-                random: Box::new(|buffer| buffer.fill(1)),
-            };
-            Store::open(&path, options)
-        });
-        let (metrics, _) = Metrics::new();
         let health = Health::default();
-        let wait = crate::intake::Waits {
-            numbers: SignedDuration::from_secs(300),
-            others: None,
-        };
-        let Started { writer, .. } =
-            crate::writer::Writer::start(open, wait, metrics.clone(), health.part("ledger", ""))
-                .unwrap();
-        let court = Court {
-            config: Config {
-                cluster: CLUSTER.into(),
-                krate_group: "krate.a5c.ai".into(),
-                label_prefix: "krate.a5c.ai/".into(),
-                org_namespace_prefix: "krate-org-".into(),
-                clock_tolerance: SignedDuration::from_secs(2),
-            },
-            keys: events::key_directory(),
-            laws: Arc::new(crate::law::Laws::new(None)),
-            quarantine: Quarantine::new(None),
-            witnesses: None,
-            metrics: metrics.clone(),
-        };
+        let writer = testing::writer(&dir.path().join("ledger"), &health);
+        let court = testing::court();
+        let metrics = court.metrics.clone();
         let shared = Shared {
             court: Arc::new(court),
             writer,
@@ -74,6 +42,7 @@ impl Bench {
             shared,
             health,
             tail: None,
+            reached: Arc::default(),
             day: Day::new(Timestamp::now()),
         };
         bench.restart();
@@ -106,9 +75,42 @@ impl Bench {
     fn restart(&mut self) {
         let log = self.log();
         let part = self.health.part("source log", "");
-        let catching_up = Arc::new(AtomicBool::new(true));
-        let tail = Tail::new("log", &log, &self.shared, part, catching_up);
+        self.reached = Arc::default();
+        let tail = Tail::new("log", &log, &self.shared, part, Arc::clone(&self.reached));
         self.tail = Some(self.runtime.block_on(tail).unwrap());
+    }
+
+    /// What does not work now is a failure at once.
+    fn impatient(&mut self) {
+        self.tail.as_mut().unwrap().patience = Duration::ZERO;
+    }
+
+    /// Names of the denied objects, as they were recorded.
+    fn names(&self) -> Vec<String> {
+        let path = self.dir.path().join("ledger");
+        let reader = docket_ledger::query::Reader::open(&path).unwrap();
+        let page = docket_ledger::query::Page {
+            limit: 1000,
+            ..Default::default()
+        };
+        let mut rows = reader.list(&Default::default(), &page).unwrap();
+        rows.retain(|row| row.class == Class::Denial);
+        rows.sort_by_key(|row| row.position);
+        let name = |personal: &[u8]| -> String {
+            let personal: Value = serde_json::from_slice(personal).unwrap();
+            personal["name"].as_str().unwrap().to_owned()
+        };
+        rows.iter()
+            .map(|row| name(row.personal.as_ref().unwrap()))
+            .collect()
+    }
+
+    fn closed(&self) -> usize {
+        let amendments = self.rows(Class::Amendment);
+        amendments
+            .iter()
+            .filter(|one| one["kind"] == "gap-closed")
+            .count()
     }
 
     /// Until there is nothing more to do.
@@ -125,23 +127,7 @@ impl Bench {
     }
 
     fn rows(&self, class: Class) -> Vec<Value> {
-        let reader = Reader::open(&self.dir.path().join("ledger")).unwrap();
-        let filter = Filter {
-            classes: vec![class],
-            ..Filter::default()
-        };
-        let rows = reader
-            .list(
-                &filter,
-                &Page {
-                    limit: 200,
-                    ..Page::default()
-                },
-            )
-            .unwrap();
-        rows.iter()
-            .map(|row| serde_json::from_slice(&row.public).unwrap())
-            .collect()
+        testing::rows(&self.dir.path().join("ledger"), class)
     }
 
     fn denials(&self) -> usize {
@@ -179,6 +165,69 @@ fn a_log_that_is_not_there_yet_is_waited_for_and_then_read_from_its_start() {
     bench.read();
     assert_eq!(bench.denials(), 5);
     assert!(bench.causes().is_empty());
+}
+
+#[test]
+fn a_log_that_is_not_there_is_one_gap_and_holds_no_number_up() {
+    let mut bench = Bench::new();
+    bench.read();
+    assert!(
+        bench.causes().is_empty(),
+        "at first it may come at any moment"
+    );
+    assert_eq!(bench.reached.time(), Timestamp::UNIX_EPOCH);
+    bench.impatient();
+    let before = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    for _ in 0..3 {
+        bench.read();
+        bench.restart();
+        bench.impatient();
+    }
+    bench.read();
+    assert_eq!(bench.causes(), ["file-unreadable"]);
+    assert!(bench.reached.time() >= before);
+    assert!(
+        bench.rows(Class::Gap)[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("does not exist")
+    );
+    bench.write(2);
+    bench.read();
+    assert_eq!((bench.denials(), bench.closed()), (2, 1));
+    // Gone while it is read: the same, however often.
+    std::fs::remove_file(bench.log()).unwrap();
+    bench.read();
+    assert_eq!(bench.causes(), ["file-unreadable", "file-unreadable"]);
+    bench.write(1);
+    bench.read();
+    assert_eq!((bench.denials(), bench.closed()), (3, 2));
+    assert_eq!(bench.causes().len(), 2, "{:?}", bench.rows(Class::Gap));
+}
+
+#[test]
+fn a_log_is_reached_as_far_as_it_is_read() {
+    let mut bench = Bench::new();
+    bench.day.clock = "2026-11-22T10:00:00Z".parse().unwrap();
+    bench.write(3);
+    std::fs::rename(bench.log(), bench.rotated(1)).unwrap();
+    bench.write(0);
+    bench.restart();
+    let tail = bench.tail.as_mut().unwrap();
+    tail.place = None;
+    // The rotated one alone: its lines are of that day, and more may follow.
+    std::fs::rename(bench.rotated(1), bench.log()).unwrap();
+    let tail = bench.tail.as_mut().unwrap();
+    assert_eq!((tail.step(), tail.step()), (Step::Again, Step::Again));
+    let day: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+    assert!((0..60).contains(&bench.reached.time().duration_since(day).as_secs()));
+    bench.read();
+    assert!(
+        Timestamp::now()
+            .duration_since(bench.reached.time())
+            .as_secs()
+            < 60
+    );
 }
 
 #[test]
@@ -332,6 +381,286 @@ fn a_line_longer_than_can_be_kept_is_put_aside_by_its_hash() {
             .len()
             < 1024
     );
+}
+
+impl Bench {
+    fn append(&self, bytes: &[u8]) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log());
+        log.unwrap().write_all(bytes).unwrap();
+    }
+
+    fn event(&mut self) -> String {
+        let line = events::line(&self.day.denied());
+        String::from_utf8(line).unwrap().trim().to_owned()
+    }
+
+    fn rotate(&mut self, suffix: &str) {
+        let to = self.dir.path().join(format!("audit.log{suffix}"));
+        std::fs::rename(self.log(), to).unwrap();
+    }
+}
+
+/// The event with these members first, as the API server has them.
+fn begins_with(event: &str, names: &[&str]) -> String {
+    let mut members: serde_json::Map<String, Value> = serde_json::from_str(event).unwrap();
+    let first = names
+        .iter()
+        .map(|name| (*name, members.remove(*name).unwrap()));
+    let first: Vec<String> = first
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    let rest = Value::from(members).to_string();
+    format!("{{{},{}", first.join(","), &rest[1..])
+}
+
+#[test]
+fn the_output_of_a_container_is_read_as_its_runtime_keeps_it() {
+    let time = "2026-12-01T10:00:00.600000001Z";
+    let mut bench = Bench::new();
+    let (one, two, three) = (bench.event(), bench.event(), bench.event());
+    bench.append(format!("{time} stderr F I1201 10:00:00.101000 1 x.go:1] begins\n").as_bytes());
+    bench.append(format!("{time} stdout F {one}\n").as_bytes());
+    let (a, b) = two.split_at(300);
+    bench.append(format!("{time} stdout P {a}\n{time} stderr F between\n").as_bytes());
+    bench.read();
+    assert_eq!(bench.denials(), 1);
+    // Its end comes to the next process.
+    bench.restart();
+    bench.append(format!("{time} stdout F {b}\n").as_bytes());
+    bench.read();
+    assert_eq!(bench.denials(), 2);
+    // The last piece never comes: what stands before it is on record all the same.
+    let three = begins_with(
+        &three,
+        &["auditID", "stage", "verb", "objectRef", "responseStatus"],
+    );
+    let cut = three.find(",\"requestReceived").unwrap();
+    bench.append(format!("{time} stdout P {}\n", &three[..cut]).as_bytes());
+    bench.read();
+    assert_eq!(bench.denials(), 2);
+    bench.rotate(".20261122-232951");
+    let four = bench.event();
+    let docker = serde_json::json!({"log": format!("{four}\n"), "stream": "stdout", "time": time});
+    bench.append(format!("{docker}\n").as_bytes());
+    bench.read();
+    assert_eq!(bench.denials(), 4);
+    assert!(bench.causes().is_empty(), "{:?}", bench.rows(Class::Gap));
+    let derived = bench.rows(Class::Denial);
+    assert_eq!(
+        derived.iter().filter(|one| one["derived"] == "cut").count(),
+        1
+    );
+}
+
+#[test]
+fn a_log_in_the_legacy_format_is_named_once_and_closed_when_it_is_json() {
+    let mut bench = Bench::new();
+    let line = "2026-12-01T10:00:01.885328047Z AUDIT: id=\"a\" stage=\"ResponseComplete\" ip=\"192.0.2.10\"\n";
+    for _ in 0..3 {
+        bench.append(line.repeat(3).as_bytes());
+        bench.read();
+        bench.restart();
+    }
+    bench.read();
+    let gaps = bench.rows(Class::Gap);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(
+        gaps[0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("--audit-log-format=legacy")
+    );
+    assert_eq!(bench.closed(), 0);
+    bench.write(1);
+    bench.read();
+    assert_eq!(
+        (bench.denials(), bench.closed(), bench.causes().len()),
+        (1, 1, 1)
+    );
+}
+
+#[test]
+fn a_hole_before_the_next_event_is_passed_over_at_any_length() {
+    let mut bench = Bench::new();
+    // Longer than a line may be, and sparse as copytruncate leaves it.
+    let hole = LONGEST as u64 + 12_345;
+    let file = File::create(bench.log()).unwrap();
+    file.set_len(hole).unwrap();
+    bench.read();
+    bench.write(2);
+    bench.read();
+    assert_eq!(bench.denials(), 2);
+    let place = bench.tail.as_ref().unwrap().place.clone().unwrap();
+    assert_eq!(place.first_at, hole);
+    // Two such files are told apart, and found again under another name.
+    bench.write(1);
+    bench.rotate(".1");
+    let file = File::create(bench.log()).unwrap();
+    file.set_len(hole).unwrap();
+    bench.write(1);
+    bench.restart();
+    bench.read();
+    assert_eq!(bench.denials(), 4);
+    // Zeros that are no hole, within the file too, and packed.
+    bench.write(1);
+    bench.append(&[0; 100_000]);
+    bench.write(1);
+    bench.rotate(".1.tmp");
+    bench.rotate_packed(".1.tmp", ".1");
+    bench.write(1);
+    bench.restart();
+    bench.read();
+    assert_eq!(bench.denials(), 7);
+    assert!(bench.causes().is_empty(), "{:?}", bench.rows(Class::Gap));
+}
+
+impl Bench {
+    fn rotate_packed(&mut self, from: &str, to: &str) {
+        let path = |suffix: &str| self.dir.path().join(format!("audit.log{suffix}"));
+        std::fs::rename(path(from), path(to)).unwrap();
+        compress(&path(to));
+    }
+}
+
+#[test]
+fn a_log_that_is_copied_and_cut_while_it_is_read_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.write(2);
+    bench.read();
+    bench.write(2);
+    let length = std::fs::metadata(bench.log()).unwrap().len();
+    std::fs::copy(bench.log(), bench.dir.path().join("audit.log-20261122")).unwrap();
+    // Its writer goes on at its old place.
+    let log = std::fs::OpenOptions::new()
+        .write(true)
+        .open(bench.log())
+        .unwrap();
+    log.set_len(0).unwrap();
+    let line = events::line(&bench.day.denied());
+    std::os::unix::fs::FileExt::write_all_at(&log, &line, length).unwrap();
+    bench.read();
+    assert_eq!(bench.denials(), 5);
+    assert!(bench.causes().is_empty(), "{:?}", bench.rows(Class::Gap));
+}
+
+#[test]
+fn rotated_files_with_a_date_are_each_read_once_and_the_oldest_first() {
+    for suffixes in [
+        [".20261121", ".20261122", ".20261123"],
+        [".2026-11-21", ".2026-11-22", ".2026-11-23"],
+        ["-20261121.gz", "-20261122.gz", "-20261123"],
+        ["-1795996800", "-1796083200", "-1796169600"],
+        ["-21-11-2026", "-22-11-2026", "-01-12-2026"],
+        [".3", ".2", ".1"],
+    ] {
+        let mut bench = Bench::new();
+        bench.write(1);
+        bench.tail = None;
+        let rotate = |bench: &mut Bench, suffix: &str| match suffix.strip_suffix(".gz") {
+            Some(plain) => {
+                bench.rotate(plain);
+                bench.rotate_packed(plain, plain);
+            }
+            None => bench.rotate(suffix),
+        };
+        rotate(&mut bench, suffixes[0]);
+        bench.write(1);
+        bench.restart();
+        bench.read();
+        assert_eq!(
+            bench.names(),
+            ["pr-2"],
+            "it begins with the log that is written to"
+        );
+        bench.write(2);
+        bench.tail = None;
+        rotate(&mut bench, suffixes[1]);
+        bench.write(2);
+        rotate(&mut bench, suffixes[2]);
+        bench.write(1);
+        bench.restart();
+        bench.read();
+        let expected = ["pr-2", "pr-3", "pr-4", "pr-5", "pr-6", "pr-7"];
+        assert_eq!(bench.names(), expected, "{suffixes:?}");
+        assert!(bench.causes().is_empty(), "{:?}", bench.rows(Class::Gap));
+    }
+}
+
+#[test]
+fn a_rotated_file_that_no_one_can_unpack_is_named_in_a_gap_and_the_next_is_read() {
+    let zstd = b"\x28\xb5\x2f\xfd and so on";
+    // The one that was being read, and the one after it.
+    for packed in [1, 2] {
+        let mut bench = Bench::new();
+        bench.write(1);
+        bench.read();
+        for second in 1..=2 {
+            bench.write(1);
+            std::fs::rename(bench.log(), bench.rotated(second)).unwrap();
+        }
+        bench.write(1);
+        let path = bench.rotated(packed);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path.with_extension("log.zst"), zstd).unwrap();
+        bench.restart();
+        bench.read();
+        bench.restart();
+        bench.read();
+        let gaps = bench.rows(Class::Gap);
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        let detail = gaps[0]["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("zstd") && detail.contains(".log.zst"),
+            "{detail}"
+        );
+        let expected: &[&str] = if packed == 1 {
+            &["pr-1", "pr-3", "pr-4"]
+        } else {
+            &["pr-1", "pr-2", "pr-4"]
+        };
+        assert_eq!(bench.names(), expected);
+    }
+}
+
+#[test]
+fn files_that_were_rotated_before_a_line_was_read_are_not_passed_over() {
+    let mut bench = Bench::new();
+    File::create(bench.log()).unwrap();
+    bench.read();
+    bench.tail = None;
+    for second in 1..=2 {
+        bench.write(1);
+        std::fs::rename(bench.log(), bench.rotated(second)).unwrap();
+        compress(&bench.rotated(second));
+    }
+    bench.write(1);
+    bench.restart();
+    bench.read();
+    assert_eq!(bench.names(), ["pr-1", "pr-2", "pr-3"]);
+    assert!(bench.causes().is_empty(), "{:?}", bench.rows(Class::Gap));
+}
+
+#[test]
+fn a_line_that_makes_the_examiner_panic_costs_itself_and_no_other() {
+    let mut bench = Bench::new();
+    let court = Arc::get_mut(&mut bench.shared.court);
+    assert!(court.is_none(), "the tail holds it");
+    bench.tail = None;
+    let court = Arc::get_mut(&mut bench.shared.court).unwrap();
+    court.examine = testing::panics_at_pr_2;
+    bench.restart();
+    bench.write(3);
+    bench.read();
+    bench.restart();
+    bench.read();
+    assert_eq!(bench.names(), ["pr-1", "pr-3"]);
+    let gaps = bench.rows(Class::Gap);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0]["cause"], "quarantined-item");
+    assert!(gaps[0]["detail"].as_str().unwrap().contains("panic"));
 }
 
 #[test]
