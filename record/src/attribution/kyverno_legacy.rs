@@ -14,7 +14,7 @@ pattern!(
 );
 pattern!(
     MUTATE,
-    r"^mutation policy ([a-z0-9][a-z0-9./-]*) error: (failed to apply policy [^ ]+ rules \[)?"
+    r"^(?:mutation policy ([a-z0-9][a-z0-9./-]*) error: (failed to apply policy [^ ]+ rules \[)?|failed to update resource in context for policy ([a-z0-9][a-z0-9./-]*): )"
 );
 // Up to 1.11 a block also lists the rules of its policies that did not apply.
 pattern!(
@@ -31,7 +31,8 @@ pub(super) fn refused(name: &str, hook: &Hook<'_>, said: &str, law: &Law<'_>) ->
         ..by("kyverno")
     };
     if let Some(found) = MUTATE.captures(said) {
-        let policy = found.get(1).map_or("", |policy| policy.as_str());
+        let policy = found.get(1).or_else(|| found.get(3));
+        let policy = policy.map_or("", |policy| policy.as_str());
         let attribution = Attribution {
             policy: Some(policy.to_owned()),
             result: "error".to_owned(),

@@ -259,7 +259,11 @@ fn who(first: Option<&Attribution>, names: &Names) -> String {
             rule,
             ..
         } => {
-            let kind = policy_kind.as_deref().unwrap_or("policy");
+            let kind = match policy_kind.as_deref() {
+                Some(kind) => kind,
+                None if first.enforcer == "kube-apiserver" => "admission plugin",
+                None => "policy",
+            };
             let rule = rule
                 .as_ref()
                 .map(|rule| format!(", rule {}", say(rule)))

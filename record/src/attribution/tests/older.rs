@@ -157,6 +157,11 @@ fn mutate_rules_that_are_only_named_are_all_named() {
     let text = "mutation policy sidecars error: failed to validate resource mutated by policy \
                 sidecars: no";
     assert_eq!(brief(&read(&block("mutate", text), &list))[0].0, "sidecars");
+    let text = "failed to update resource in context for policy sidecars: no";
+    assert_eq!(
+        brief(&read(&block("mutate", text), &list)),
+        [("sidecars", "", "no", true)]
+    );
 }
 
 #[test]

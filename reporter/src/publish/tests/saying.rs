@@ -4,7 +4,7 @@ use super::{now, personal, public, row, user};
 use crate::publish::event::{Case, NOTE, Skip};
 use crate::publish::own::Own;
 use docket_ledger::query::Row;
-use docket_record::denial::{Grade, Personal, Public, TestimonyState, Verdict};
+use docket_record::denial::{Attribution, Grade, Personal, Public, TestimonyState, Verdict};
 use docket_record::harmful::{HARMFUL, is_harmful};
 use docket_record::policies::{Policy, PolicyList};
 use k8s_openapi::api::events::v1::Event;
@@ -50,6 +50,28 @@ fn an_event_names_policy_message_and_id_but_never_the_actor() {
     assert_eq!(regarding.kind.as_deref(), Some("Namespace"));
     assert_eq!(regarding.namespace.as_deref(), Some("krate-org-acme"));
     assert_eq!(event.series, None, "the first is not yet a series");
+}
+
+#[test]
+fn an_admission_plugin_is_not_called_a_policy() {
+    let mut public = public();
+    public.verdict = Verdict::Unavailable;
+    public.attributions[0] = Attribution {
+        enforcer: "kube-apiserver".into(),
+        policy: Some("MutatingAdmissionWebhook".into()),
+        grade: Some(Grade::Ambiguous),
+        doubt: "whose answer it was is not said".into(),
+        ..Attribution::default()
+    };
+    let note = made(&public, &personal("add operation does not apply", ""))
+        .note
+        .unwrap();
+    assert!(
+        note.starts_with(
+            "admission plugin MutatingAdmissionWebhook could not be asked, so refused CREATE PullRequest: add"
+        ),
+        "{note}"
+    );
 }
 
 #[test]
