@@ -33,6 +33,9 @@ const PAUSE: Pause = Pause {
     first: Duration::from_millis(250),
     longest: Duration::from_secs(2),
 };
+/// So many answers in a row that there is no such kind are believed, where nothing of it
+/// was there, and where something was: a server that starts may serve a group late.
+const UNSERVED: [u32; 2] = [3, 20];
 /// Changes taken together.
 const TOGETHER: usize = 256;
 
@@ -61,6 +64,8 @@ enum Change {
 #[derive(Default)]
 struct Table {
     complete: bool,
+    /// Answers in a row that there is no such kind.
+    unserved: u32,
     listing: BTreeMap<String, Owner>,
     there: BTreeMap<String, Owner>,
 }
@@ -148,7 +153,12 @@ impl Watch {
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), platform, &resource);
         let begin = move || watcher(api.clone(), Config::default().timeout(CALL)).boxed();
         relisting(begin, PAUSE)
-            .map(move |item| (at, change(item, owner)))
+            .map(move |item| match item {
+                Err(Error::InitialListFailed(kube::Error::Api(status))) if status.code == 404 => {
+                    (at, Change::Unserved)
+                }
+                item => (at, change(item, owner)),
+            })
             .boxed()
     }
 
@@ -161,7 +171,7 @@ impl Watch {
             }
             Change::Complete => {
                 table.there = std::mem::take(&mut table.listing);
-                table.complete = true;
+                (table.complete, table.unserved) = (true, 0);
             }
             Change::There(name, owner) => {
                 table.there.insert(name, owner);
@@ -171,8 +181,11 @@ impl Watch {
             }
             // A cluster without Krate's kinds has orgs by label and prefix only.
             Change::Unserved => {
-                table.there.clear();
-                table.complete = true;
+                table.unserved += 1;
+                if table.unserved >= UNSERVED[usize::from(!table.there.is_empty())] {
+                    table.there.clear();
+                    table.complete = true;
+                }
             }
             Change::Broke(error) => {
                 self.metrics.watch_error(KINDS[at]);
@@ -218,9 +231,6 @@ fn change<K: ResourceExt>(item: Result<Event<K>, Error>, owner: impl Fn(&K) -> O
         Ok(Event::InitDone) => Change::Complete,
         Ok(Event::Apply(object)) => Change::There(object.name_any(), owner(&object)),
         Ok(Event::Delete(object)) => Change::Gone(object.name_any()),
-        Err(Error::InitialListFailed(kube::Error::Api(status))) if status.code == 404 => {
-            Change::Unserved
-        }
         Err(error) => Change::Broke(error),
     }
 }

@@ -124,6 +124,18 @@ async fn while_a_watch_is_broken_nobody_reads_by_the_rights_in_a_namespace() {
 }
 
 #[tokio::test]
+async fn one_word_that_there_are_no_bindings_at_all_is_not_believed() {
+    let world = commons();
+    world
+        .cluster
+        .change(|cluster| cluster.bindings.push(binding("globex")));
+    assert_eq!(world.get("anna", LIST).await.positions(), [0]);
+    // As a server that has just started may say of a group.
+    world.cluster.change(|cluster| cluster.bare = true);
+    world.get("anna", LIST).await.refused(503, "unavailable");
+}
+
+#[tokio::test]
 async fn before_the_first_lists_nobody_reads_by_the_rights_in_a_namespace() {
     let world = commons();
     world.cluster.change(|cluster| cluster.broken = true);
