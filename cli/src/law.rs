@@ -116,7 +116,26 @@ fn head(screen: Screen, law: &Value, out: &mut String) {
         let line = plain(line.as_str().unwrap_or_default());
         out.push_str(&format!("  {line}\n"));
     }
+    if let Some(made) = made(&law["autogen"]) {
+        out.push_str(&format!(
+            "  Kyverno made of it, for controllers of pods: {made}\n"
+        ));
+    }
     out.push_str(&screen.paint(Style::Dim, &format!("  law entry {}\n", of("id"))));
+}
+
+/// Rules of a legacy policy by name, targets of a CEL policy by resource.
+fn made(autogen: &Value) -> Option<String> {
+    let configs = autogen["configs"].as_object().into_iter().flatten();
+    let targets = configs.flat_map(|(_, made)| made["targets"].as_array().into_iter().flatten());
+    let resources = targets.filter_map(|target| target["resource"].as_str());
+    let rules = autogen["rules"].as_array().into_iter().flatten();
+    let names: Vec<String> = rules
+        .filter_map(|rule| rule["name"].as_str())
+        .chain(resources)
+        .map(plain)
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// ` by dana`; of several that may have done it, all.

@@ -45,6 +45,14 @@ async fn court() -> World {
                 "summary": [hostile], "text": {&hostile: hostile, "n": n, "list": [hostile]}}),
             None,
         );
+        world.add(
+            Class::Amendment,
+            &json!({"id": format!("made-{n}"), "time": "2026-10-05T11:00:09Z",
+                "amends": format!("law-{n}"), "kind": "law-autogen", "autogen": {
+                    "rules": [{"name": hostile}],
+                    "configs": {&hostile: {"targets": [{"resource": hostile}]}}}}),
+            None,
+        );
     }
     world
 }

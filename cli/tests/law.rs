@@ -29,6 +29,10 @@ async fn world() -> World {
         "kind": "law-changed-by", "verb": "patch", "event": "e"});
     let actor = json!({"actor": {"username": "dana"}});
     world.add(Class::Amendment, &by, Some(&actor));
+    let made = json!({"id": "made", "time": "2026-10-05T11:00:10Z", "amends": "law-1",
+        "kind": "law-autogen", "autogen": {"configs": {"defaults": {"targets": [
+            {"group": "apps", "resource": "deployments"}, {"group": "batch", "resource": "jobs"}]}}}});
+    world.add(Class::Amendment, &made, None);
     world
 }
 
@@ -46,6 +50,8 @@ async fn the_history_of_a_policy_says_what_changed_and_who_did_it() {
         "{out}"
     );
     assert!(out.contains("first-seen  require-pr-description"), "{out}");
+    let made = "  Kyverno made of it, for controllers of pods: deployments, jobs\n";
+    assert_eq!(out.matches(made).count(), 1, "{out}");
     assert!(!out.contains('\u{1b}'), "{out}");
     let body = world
         .run(&["law", "history", "require-pr-description", "-o", "json"])

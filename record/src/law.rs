@@ -10,6 +10,7 @@
 //! the list, and an attribution that could be owed to either is not exact. A version
 //! that came while the watch was away may have come at any time of that absence.
 
+pub mod autogen;
 mod book;
 pub mod entry;
 mod kinds;
@@ -60,21 +61,33 @@ impl Version {
         self.after.unwrap_or(self.at)
     }
 
-    /// What an entry says; its text is read again. What Kyverno had made of it for
-    /// controllers of pods is no part of the text, and so not known.
+    /// What an entry says, with what Kyverno made of it for controllers of pods, as the
+    /// amendments of the entry say; texts are read again. Oldest first; more than one where
+    /// Kyverno made something else of it later.
     #[must_use]
-    pub fn of(entry: &Entry) -> Version {
-        let body = match entry.change {
-            Change::Deleted => Body::Gone,
-            _ => object::body(&entry.text, &entry.uid),
+    pub fn of(entry: &Entry, made: &[autogen::Amendment]) -> Vec<Version> {
+        let body = |made: Option<&autogen::Amendment>| match (entry.change, made) {
+            (Change::Deleted, _) => Body::Gone,
+            (_, None) => object::body(&entry.text, &entry.uid),
+            (_, Some(made)) => {
+                object::body(&autogen::beside(&entry.text, &made.autogen), &entry.uid)
+            }
         };
-        Version {
+        let mut versions = vec![Version {
             id: entry.id.clone(),
             at: entry.time,
             after: entry.after,
             change: entry.change,
-            body,
-        }
+            body: body(made.first()),
+        }];
+        versions.extend(made.iter().skip(1).map(|made| Version {
+            id: entry.id.clone(),
+            at: made.time,
+            after: made.after,
+            change: Change::Changed,
+            body: body(Some(made)),
+        }));
+        versions
     }
 }
 

@@ -4,7 +4,7 @@
 use arc_swap::ArcSwap;
 use docket_ledger::query::Reader;
 use docket_ledger::store::StoreError;
-use docket_record::law::{Entry, LawBook, Shelves, Version, WITHIN};
+use docket_record::law::{Entry, LawBook, Shelves, Version, WITHIN, autogen};
 use docket_record::policies::PolicyList;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -123,12 +123,23 @@ impl Laws {
 
 fn shelves(reader: &Reader, from: Timestamp, until: Timestamp) -> Result<Shelves, StoreError> {
     let mut shelves = Shelves::default();
-    for entry in entries(reader, from, until)? {
-        if let Some(place) = entry.place() {
-            shelves.put(place, Version::of(&entry));
+    for law in entries(reader, from, until)? {
+        let Some(place) = law.entry.place() else {
+            continue;
+        };
+        for version in Version::of(&law.entry, &law.autogen) {
+            shelves.put(place.clone(), version);
         }
     }
     Ok(shelves)
+}
+
+/// A law entry, with what Kyverno made of the policy for controllers of pods.
+pub struct Recorded {
+    /// The entry.
+    pub entry: Entry,
+    /// Oldest first.
+    pub autogen: Vec<autogen::Amendment>,
 }
 
 /// Law entries that matter to the time between two moments, oldest first: those observed
@@ -141,22 +152,27 @@ pub fn entries(
     reader: &Reader,
     from: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Entry>, StoreError> {
+) -> Result<Vec<Recorded>, StoreError> {
     let micros = |time: Timestamp| time.as_microsecond();
     let from = micros(from.saturating_sub(WITHIN).unwrap_or(Timestamp::MIN));
     let until = micros(until.saturating_add(WITHIN).unwrap_or(Timestamp::MAX));
     let rows = reader.laws_in_force(from, until)?;
-    let read = rows.into_iter().filter_map(|row| {
-        let entry = serde_json::from_slice(&row.public);
-        if let Err(error) = &entry {
-            tracing::error!(
+    let mut laws = Vec::with_capacity(rows.len());
+    for row in rows {
+        let amendments = reader.amendments(&row.id)?.into_iter();
+        let autogen = amendments.filter_map(|row| autogen::Amendment::read(&row.public));
+        match serde_json::from_slice(&row.public) {
+            Ok(entry) => laws.push(Recorded {
+                entry,
+                autogen: autogen.collect(),
+            }),
+            Err(error) => tracing::error!(
                 position = row.position,
                 "a law entry is unreadable: {error}"
-            );
+            ),
         }
-        entry.ok()
-    });
-    Ok(read.collect())
+    }
+    Ok(laws)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use anyhow::{Context as _, Result};
 use discovery::Served;
 use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::query::Reader;
-use docket_record::law::{Entry, KINDS, Kind, LawBook, Object};
+use docket_record::law::{Entry, KINDS, Kind, LawBook, Object, autogen};
 use futures::StreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _, OptionFuture};
 use futures::stream::{AbortHandle, BoxStream, SelectAll, abortable};
@@ -66,7 +66,8 @@ const LAWS: usize = 100;
 /// Laws that wait for the ledger, besides those of a list. A text has up to 64 KiB.
 const WAITING: usize = 1000;
 
-type Committed = (usize, usize, Result<(), Unavailable>);
+/// How many entries, amendments and gaps.
+type Committed = ([usize; 3], Result<(), Unavailable>);
 type Discovered = (Timestamp, Result<Served, String>);
 
 /// All watches and what they have seen.
@@ -80,7 +81,7 @@ pub struct Watch {
     watched: BTreeMap<&'static Kind, (ApiResource, AbortHandle)>,
     streams: SelectAll<BoxStream<'static, (&'static Kind, Event)>>,
     table: Table,
-    /// Under way: a commit, with how many entries and gaps.
+    /// Under way: a commit.
     committing: Option<BoxFuture<'static, Committed>>,
     /// Under way: what the cluster serves.
     discovering: Option<BoxFuture<'static, Discovered>>,
@@ -210,10 +211,12 @@ impl Watch {
                 self.publish();
                 self.commit(false);
             }
-            Turn::Committed((entries, gaps, done)) => {
+            Turn::Committed((counts, done)) => {
                 self.committing = None;
-                if done.is_ok() && entries + gaps > 0 {
+                if done.is_ok() && counts != [0; 3] {
+                    let [entries, amendments, gaps] = counts;
                     self.table.committed(entries, gaps);
+                    self.table.amended(amendments);
                     self.commit(false);
                     self.publish();
                 }
@@ -440,19 +443,21 @@ impl Watch {
             return;
         }
         let (entries, gaps) = self.table.due(LAWS);
-        if entries.is_empty() && gaps.is_empty() && !beat {
+        let amendments = self.table.amendments(entries.len(), LAWS);
+        let counts = [entries.len(), amendments.len(), gaps.len()];
+        if counts == [0; 3] && !beat {
             return;
         }
+        let laws = entries.iter().map(entry);
         let arrival = Arrival {
-            entries: entries.iter().map(entry).collect(),
+            entries: laws.chain(amendments.iter().map(amendment)).collect(),
             gaps: gaps.to_vec(),
             state: vec![(KNOWN.to_owned(), Some(self.table.known(entries.len())))],
             ..Arrival::default()
         };
-        let (entries, gaps) = (entries.len(), gaps.len());
         let writer = self.writer.clone();
         // What is not kept is due again at the next pulse.
-        let committing = async move { (entries, gaps, writer.commit(arrival).await) };
+        let committing = async move { (counts, writer.commit(arrival).await) };
         self.committing = Some(committing.boxed());
     }
 
@@ -537,6 +542,16 @@ fn entry(law: &Entry) -> NewEntry {
     }
 }
 
+fn amendment(made: &autogen::Amendment) -> NewEntry {
+    NewEntry {
+        id: made.id.clone(),
+        class: Class::Amendment,
+        public: json(made),
+        personal: None,
+        exhibit: None,
+    }
+}
+
 /// The law of a recorded day: all objects, in force at all times. Its entries carry the
 /// time at which each object was created.
 #[must_use]
@@ -556,6 +571,8 @@ pub fn recorded(objects: &[Value]) -> (LawBook, Vec<NewEntry>) {
             entries.push(entry(law));
             laws.push((object.clone(), law.id.clone()));
         }
+        let made = table.amendments(table.due(usize::MAX).0.len(), usize::MAX);
+        entries.extend(made.iter().map(amendment));
     }
     (LawBook::always(laws), entries)
 }

@@ -154,6 +154,7 @@ fn law() -> Value {
         "whole": kept("The text was too long: length and hash of it; only its beginning is kept."),
         "position": number("Place in the ledger's tree."),
         "recordedAt": text("When the ledger took it (RFC 3339)."),
+        "autogen": kept("What Kyverno made of a policy on pods for their controllers: its `status.autogen`, as seen last."),
         "changedBy": objects(
             "Who changed it, for readers of the whole cluster. Several: it was one of them.",
             &json!({

@@ -1,7 +1,7 @@
 //! One object as the API server gives it, read as law.
 
 use super::kinds::Kind;
-use super::{Place, text};
+use super::{Place, autogen, text};
 use crate::policies::{Configuration, Exception, ExceptionRef, Policy};
 use serde_json::Value;
 
@@ -50,6 +50,9 @@ pub struct Object {
     pub text: Value,
     /// Hash of that.
     pub hash: String,
+    /// What Kyverno has made of it for the controllers of pods, as
+    /// [`autogen::Amendment::autogen`](super::autogen::Amendment); null for nothing.
+    pub autogen: Value,
     /// What it says.
     pub body: Body,
 }
@@ -76,6 +79,7 @@ impl Object {
             generation: metadata["generation"].as_i64().unwrap_or(0),
             hash: text::hash(&text),
             text,
+            autogen: autogen::of(object),
             // With its status: there Kyverno says which rules it has made of a policy.
             body: body(object, &of("uid")),
         })

@@ -492,7 +492,123 @@ fn an_entry_says_the_same_as_the_object_that_it_was_made_from() {
     let again: Entry = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(again, entry);
     assert_eq!(again.place(), Some(object.place.clone()));
-    assert_eq!(Version::of(&again).body, object.body);
+    assert_eq!(Version::of(&again, &[])[0].body, object.body);
+}
+
+fn on_pods(status: Value) -> Value {
+    json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": "p", "uid": "u"},
+        "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]},
+            "validations": [{"message": "object.spec"}]},
+        "status": status})
+}
+
+fn made_for(resource: &str) -> Value {
+    json!({"configs": {"defaults": {"targets": [{"group": "apps", "resource": resource}],
+        "spec": {"validations": [{"message": "object.spec.template.spec"}]}}}})
+}
+
+#[test]
+fn what_kyverno_made_of_a_policy_is_no_part_of_its_text_or_hash() {
+    let without = read(&on_pods(json!({"ready": true})));
+    let with = read(&on_pods(json!({"autogen": made_for("deployments")})));
+    assert_eq!((&with.text, &with.hash), (&without.text, &without.hash));
+    assert_eq!(without.autogen, Value::Null);
+    assert_eq!(with.autogen, made_for("deployments"));
+    for nothing in [
+        json!({}),
+        json!(null),
+        json!({"rules": []}),
+        json!({"configs": {}}),
+        json!(7),
+    ] {
+        assert_eq!(
+            read(&on_pods(json!({"autogen": nothing}))).autogen,
+            Value::Null
+        );
+    }
+    let secret = json!({"rules": [{"name": "r", "headers": [{"key": "Authorization", "value": "planted"}]}]});
+    let read = read(&on_pods(json!({"autogen": secret})));
+    assert!(!read.autogen.to_string().contains("planted"));
+}
+
+#[test]
+fn what_kyverno_made_of_a_policy_comes_back_from_the_ledger() {
+    let object = read(&on_pods(json!({"autogen": made_for("deployments")})));
+    let entry = Entry {
+        id: "law".into(),
+        time: time(0),
+        after: None,
+        change: Change::Created,
+        api_version: object.api_version.clone(),
+        kind: "ValidatingPolicy".into(),
+        namespace: String::new(),
+        name: "p".into(),
+        uid: "u".into(),
+        resource_version: String::new(),
+        generation: 1,
+        hash: object.hash.clone(),
+        previous: None,
+        summary: Vec::new(),
+        enforces: true,
+        text: object.text.clone(),
+        whole: None,
+    };
+    let amendment = |second: i64, resource: &str| autogen::Amendment {
+        id: second.to_string(),
+        time: time(second),
+        after: None,
+        amends: "law".into(),
+        kind: autogen::KIND.into(),
+        autogen: made_for(resource),
+        whole: None,
+    };
+    let bytes = serde_json::to_vec(&amendment(5, "deployments")).unwrap();
+    let again = autogen::Amendment::read(&bytes).unwrap();
+    assert_eq!(again, amendment(5, "deployments"));
+    assert_eq!(autogen::Amendment::read(br#"{"id": "x", "time": "2026-10-05T12:00:00Z", "amends": "law", "kind": "law-changed-by"}"#), None);
+    assert_eq!(Version::of(&entry, &[again])[0].body, object.body);
+
+    // An upgrade of Kyverno made something else of it at 100.
+    let mut shelves = Shelves::default();
+    for version in Version::of(
+        &entry,
+        &[amendment(5, "deployments"), amendment(100, "jobs")],
+    ) {
+        shelves.put(object.place.clone(), version);
+    }
+    let book = shelves.book(true);
+    let covered = |second: i64| {
+        let list = book.at(time(second));
+        let laws: Vec<&str> = list
+            .policies
+            .iter()
+            .map(|one| one.law_id.as_str())
+            .collect();
+        assert!(
+            laws.iter().all(|law| *law == "law"),
+            "one version of the law"
+        );
+        let covers = list
+            .policies
+            .iter()
+            .flat_map(|policy| policy.covers.clone());
+        covers
+            .map(|(_, resource)| resource)
+            .filter(|resource| resource != "pods")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(covered(1), ["deployments"], "also before it was seen");
+    assert_eq!(covered(100), ["deployments", "jobs"], "either");
+    assert_eq!(covered(111), ["jobs"]);
+    let gone = Entry {
+        change: Change::Deleted,
+        ..entry
+    };
+    assert_eq!(
+        Version::of(&gone, &[amendment(5, "jobs")])[0].body,
+        Body::Gone
+    );
 }
 
 proptest! {

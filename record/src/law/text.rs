@@ -113,7 +113,7 @@ fn metadata(value: &Value) -> Value {
 
 /// A policy may hold a Secret to be generated, or a header to be sent: their values go.
 /// Nothing else does, for in a policy `key` and `token` are parts of the text.
-fn clean(value: &Value, under: &str) -> Value {
+pub(super) fn clean(value: &Value, under: &str) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| clean(item, under)).collect(),
         Value::Object(_) => {

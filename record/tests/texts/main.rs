@@ -7,11 +7,11 @@ mod expected;
 use docket_record::audit::AuditEvent;
 use docket_record::denial::{Grade, Verdict};
 use docket_record::examine::{Bench, Config, Outcome, examine};
-use docket_record::law::{LawBook, Object};
+use docket_record::law::{Change, Entry, LawBook, Object, Shelves, Version, autogen, text};
 use docket_record::policies::PolicyList;
 use docket_record::testimony::Keys;
 use expected::{Expected, FORMS, Part};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -45,6 +45,52 @@ fn law(line: &str) -> Arc<PolicyList> {
         (object, id)
     });
     LawBook::always(objects).now()
+}
+
+/// The same policies as they come back from the ledger: entries, and amendments of what
+/// Kyverno made of them.
+fn law_on_record(line: &str) -> Arc<PolicyList> {
+    let mut shelves = Shelves::default();
+    for value in lines_of(line, "policies.jsonl") {
+        let object = Object::read(&value).unwrap_or_else(|| panic!("{value} is not read"));
+        let id = object.place.name.clone();
+        let (text, whole) = text::kept(&object.text);
+        let entry = Entry {
+            id: id.clone(),
+            time: Timestamp::UNIX_EPOCH,
+            after: None,
+            change: Change::FirstSeen,
+            api_version: object.api_version,
+            kind: object.place.kind.kind.to_owned(),
+            namespace: object.place.namespace.clone(),
+            name: id.clone(),
+            uid: object.uid,
+            resource_version: object.resource_version,
+            generation: object.generation,
+            hash: object.hash,
+            previous: None,
+            summary: Vec::new(),
+            enforces: true,
+            text,
+            whole,
+        };
+        let (made, whole) = text::kept(&object.autogen);
+        let made = autogen::Amendment {
+            id: format!("made of {id}"),
+            time: Timestamp::UNIX_EPOCH,
+            after: None,
+            amends: id,
+            kind: autogen::KIND.to_owned(),
+            autogen: made,
+            whole,
+        };
+        let made = Some(made).filter(|made| !made.autogen.is_null());
+        let made: Vec<autogen::Amendment> = made.into_iter().collect();
+        for version in Version::of(&entry, &made) {
+            shelves.put(object.place.clone(), version);
+        }
+    }
+    shelves.book(true).now()
 }
 
 /// What the event's record says: verdict, and each part with its message.
@@ -100,6 +146,15 @@ fn fits(wanted: &str, message: &str) -> bool {
 
 #[test]
 fn each_recorded_refusal_is_owed_to_whom_it_is_owed() {
+    each_is_owed_to_whom_it_is_owed(law);
+}
+
+#[test]
+fn each_recorded_refusal_is_owed_to_the_same_when_the_law_comes_back_from_the_ledger() {
+    each_is_owed_to_whom_it_is_owed(law_on_record);
+}
+
+fn each_is_owed_to_whom_it_is_owed(law: fn(&str) -> Arc<PolicyList>) {
     let mut wrong = Vec::new();
     for line in LINES {
         let law = law(line);

@@ -2,9 +2,11 @@
 //! gap for each time in which nobody watched. Synchronous; time is an argument.
 
 use crate::gaps::{Cause, Gap, id, json};
+use crate::law::Recorded;
 use docket_record::law::summary::{first, summary};
+use docket_record::law::text::{self, Whole};
 use docket_record::law::{Body, Change, Entry, Kind, LawBook, Object, Place, Shelves, Version};
-use docket_record::law::{KINDS, text};
+use docket_record::law::{KINDS, autogen};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,9 @@ struct Latest {
     api_version: String,
     /// Null where the ledger kept only the beginning.
     text: Value,
+    /// What Kyverno made of it for controllers of pods, as an amendment says it; `None`:
+    /// nothing so far.
+    autogen: Option<(Value, Option<Whole>)>,
 }
 
 /// One kind's watch.
@@ -57,6 +62,8 @@ pub struct Table {
     entries: Vec<Entry>,
     /// Of each of these entries.
     versions: Vec<(Place, Version)>,
+    /// Of laws that are on record, or among these entries.
+    amendments: Vec<autogen::Amendment>,
     gaps: Vec<Gap>,
 }
 
@@ -64,12 +71,14 @@ impl Table {
     /// As the ledger left it: laws oldest first, all of them from `begins` on, and the
     /// state row.
     #[must_use]
-    pub fn load(laws: Vec<Entry>, begins: Timestamp, known: Option<&[u8]>) -> Table {
+    pub fn load(laws: Vec<Recorded>, begins: Timestamp, known: Option<&[u8]>) -> Table {
         let mut table = Table::default();
         table.shelves.begin(begins);
-        for entry in laws {
+        for Recorded { entry, autogen } in laws {
             let Some(place) = entry.place() else { continue };
-            table.shelves.put(place.clone(), Version::of(&entry));
+            for version in Version::of(&entry, &autogen) {
+                table.shelves.put(place.clone(), version);
+            }
             if entry.change == Change::Deleted {
                 table.latest.remove(&place);
                 continue;
@@ -82,6 +91,10 @@ impl Table {
                 generation: entry.generation,
                 api_version: entry.api_version,
                 text: if whole { entry.text } else { Value::Null },
+                autogen: autogen
+                    .into_iter()
+                    .last()
+                    .map(|made| (made.autogen, made.whole)),
             };
             table.latest.insert(place, latest);
         }
@@ -231,7 +244,7 @@ impl Table {
                     let rotates = matches!(object.body, Body::Configuration(_));
                     if latest.generation == object.generation || how != How::Again || rotates {
                         latest.generation = object.generation;
-                        self.refresh(&object.place, object.body);
+                        self.again(object, now, after);
                         return;
                     }
                     lines.push("changed, and changed back while nobody watched".to_owned());
@@ -285,6 +298,7 @@ impl Table {
             generation: object.generation,
             api_version: object.api_version,
             text: object.text,
+            autogen: None,
         };
         let version = Version {
             id: entry.id.clone(),
@@ -294,17 +308,66 @@ impl Table {
             body: object.body,
         };
         self.latest.insert(object.place.clone(), latest);
+        self.autogen(&object.place, &object.autogen, now, after);
         self.versions.push((object.place, version));
         self.entries.push(entry);
     }
 
-    /// More is known of what the newest version says: its text is the same.
-    fn refresh(&mut self, place: &Place, body: Body) {
+    /// The newest version is told again: more may be known of what it says, and Kyverno may
+    /// have made something else of it.
+    fn again(&mut self, object: Object, now: Timestamp, after: Option<Timestamp>) {
+        let Object { place, body, .. } = object;
+        let other = self.autogen(&place, &object.autogen, now, after);
         let mut newest = self.versions.iter_mut().rev();
-        match newest.find(|(of, _)| of == place) {
-            Some((_, version)) => version.body = body,
-            None => self.shelves.refresh(place, body),
+        if let Some((_, version)) = newest.find(|(of, _)| *of == place) {
+            version.body = body;
+        } else if let Some(latest) = self.latest.get(&place).filter(|_| other) {
+            let version = Version {
+                id: latest.id.clone(),
+                at: now,
+                after,
+                change: Change::Changed,
+                body,
+            };
+            self.shelves.put(place, version);
+        } else {
+            self.shelves.refresh(&place, body);
         }
+    }
+
+    /// What Kyverno has made of the newest version becomes an amendment, if that is news.
+    /// True if it had made something else of it before.
+    fn autogen(
+        &mut self,
+        place: &Place,
+        autogen: &Value,
+        now: Timestamp,
+        after: Option<Timestamp>,
+    ) -> bool {
+        let Some(latest) = self.latest.get_mut(place) else {
+            return false;
+        };
+        let made = text::kept(autogen);
+        let known = match &latest.autogen {
+            None => made.0.is_null(),
+            Some(known) => *known == made,
+        };
+        if known {
+            return false;
+        }
+        let when = now.as_microsecond().to_string();
+        let hash = made.1.as_ref().map(|whole| whole.sha256.clone());
+        let hash = hash.unwrap_or_else(|| text::hash(&made.0));
+        self.amendments.push(autogen::Amendment {
+            id: id(&["amendment", autogen::KIND, &latest.id, &hash, &when]),
+            time: now,
+            after,
+            amends: latest.id.clone(),
+            kind: autogen::KIND.to_owned(),
+            autogen: made.0.clone(),
+            whole: made.1.clone(),
+        });
+        latest.autogen.replace(made).is_some()
     }
 
     fn deleted(
@@ -350,10 +413,24 @@ impl Table {
         self.versions.push((place.clone(), version));
     }
 
-    /// Entries that are not on record yet.
+    /// Entries and amendments that are not on record yet.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.amendments.len()
+    }
+
+    /// What Kyverno made of policies, to be committed with the first `entries` of what is
+    /// due: after the laws, at most so many.
+    #[must_use]
+    pub fn amendments(&self, entries: usize, most: usize) -> &[autogen::Amendment] {
+        let all = entries == self.entries.len();
+        let room = most.saturating_sub(entries).min(self.amendments.len());
+        if all { &self.amendments[..room] } else { &[] }
+    }
+
+    /// That was committed.
+    pub fn amended(&mut self, amendments: usize) {
+        self.amendments.drain(..amendments);
     }
 
     /// What is to be committed, at most so many entries; the gaps come with the last.

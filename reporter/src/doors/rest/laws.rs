@@ -11,6 +11,7 @@ use crate::doors::read::Entry;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
+use docket_record::law::autogen;
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 
@@ -138,7 +139,8 @@ pub(in crate::doors) fn named(denial: &Entry) -> Vec<String> {
     ids
 }
 
-/// The entry as stored, with its place, and who changed it for those who may know.
+/// The entry as stored, with its place, what Kyverno made of it last, and who changed it
+/// for those who may know.
 pub(in crate::doors) fn item(law: &Entry, everyone: bool) -> Value {
     let mut item: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
     if !item.is_object() {
@@ -146,6 +148,11 @@ pub(in crate::doors) fn item(law: &Entry, everyone: bool) -> Value {
     }
     item["position"] = law.row.position.into();
     item["recordedAt"] = time(law.row.recorded_at).into();
+    let amendments = law.amendments.iter().rev();
+    let mut made = amendments.filter_map(|row| autogen::Amendment::read(&row.public));
+    if let Some(last) = made.next() {
+        item["autogen"] = last.autogen;
+    }
     if everyone {
         let mut by: Vec<Value> = law.amendments.iter().filter_map(changed_by).collect();
         // Those that fit only if the clocks differ count where no other does.

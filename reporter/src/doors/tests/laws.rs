@@ -77,6 +77,31 @@ async fn whoever_may_read_a_denial_reads_the_law_of_then() {
 }
 
 #[tokio::test]
+async fn what_kyverno_made_of_a_policy_for_controllers_is_told_with_it() {
+    let mut world = world();
+    for (n, resource) in [(1, "jobs"), (2, "deployments")] {
+        let made = json!({"id": format!("made-{n}"), "time": format!("2026-10-05T12:00:0{n}Z"),
+            "amends": "law-1", "kind": "law-autogen",
+            "autogen": {"configs": {"defaults": {"targets": [{"resource": resource}]}}}});
+        world.add(Class::Amendment, &made, None);
+    }
+    let last = json!({"configs": {"defaults": {"targets": [{"resource": "deployments"}]}}});
+    let path = format!("/api/policy-denials/{}/law", id(0));
+    let body = world.get("alice", &path).await.json();
+    assert_eq!(body["items"][0]["autogen"], last);
+    let one = world.get("admin", "/api/laws/law-1").await.json();
+    assert_eq!(one["autogen"], last);
+    let none = world.get("admin", "/api/laws/law-3").await.json();
+    assert_eq!(none.get("autogen"), None);
+    let path = format!(
+        "/apis/docket.a5c.ai/v1/namespaces/{ACME}/denials/{}/law",
+        id(0)
+    );
+    let body = world.kube("admin", &path).await.json();
+    assert_eq!(body["items"][0]["autogen"], last);
+}
+
+#[tokio::test]
 async fn the_history_of_a_policy_is_the_clusters_and_that_of_a_namespace_its_readers() {
     let world = world();
     let path = format!("/api/laws?policy={POLICY}");

@@ -396,3 +396,103 @@ fn every_way_is_either_raw_or_derived() {
     listed.sort_unstable();
     assert_eq!(all, listed);
 }
+
+/// A law, and what Kyverno made of it, as the watch writes them.
+fn law_and_made(id: &str, object: &Value) -> Vec<NewEntry> {
+    let read = docket_record::law::Object::read(object).unwrap();
+    let law = json!({
+        "id": id, "time": start(), "change": "created", "apiVersion": read.api_version,
+        "kind": object["kind"], "name": read.place.name, "hash": read.hash, "text": read.text,
+    });
+    let made = json!({
+        "id": format!("made-{id}"), "time": start() + SignedDuration::from_hours(30),
+        "amends": id, "kind": "law-autogen", "autogen": read.autogen,
+    });
+    let entry = |class, public: &Value| NewEntry {
+        id: public["id"].as_str().unwrap().to_owned(),
+        class,
+        public: json(public),
+        personal: None,
+        exhibit: None,
+    };
+    vec![entry(Class::Law, &law), entry(Class::Amendment, &made)]
+}
+
+/// The API server's word on a Deployment that was refused.
+fn refused(name: &str, said: &str) -> Value {
+    let at = format!("{:.6}", start() + SignedDuration::from_hours(1));
+    json!({
+        "level": "Metadata", "auditID": name,
+        "stage": "ResponseComplete", "verb": "create",
+        "requestURI": "/apis/apps/v1/namespaces/krate-org-acme/deployments",
+        "user": {"username": "dana", "groups": ["developers"]},
+        "objectRef": {"resource": "deployments", "namespace": "krate-org-acme", "name": name,
+            "apiGroup": "apps", "apiVersion": "v1"},
+        "responseStatus": {"metadata": {}, "status": "Failure", "message": said, "code": 400},
+        "requestReceivedTimestamp": at, "stageTimestamp": at,
+    })
+}
+
+#[test]
+fn a_deployment_of_long_ago_is_exact_by_what_kyverno_made_of_a_policy_on_pods() {
+    let rule = |name: &str, kind: &str| {
+        json!({"name": name, "validate": {"failureAction": "Enforce"},
+            "match": {"any": [{"resources": {"kinds": [kind]}}]}})
+    };
+    let legacy = json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy",
+        "metadata": {"name": "no-latest"}, "spec": {"rules": [rule("tag", "Pod")]},
+        "status": {"autogen": {"rules": [rule("autogen-tag", "Deployment"),
+            rule("autogen-cronjob-tag", "CronJob")]}}});
+    let cel = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": "no-host"},
+        "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]},
+            "validations": [{"message": "object.spec.hostNetwork"}]},
+        "status": {"autogen": {"configs": {"defaults": {
+            "targets": [{"group": "apps", "resource": "deployments"}],
+            "spec": {"validations": [{"message": "object.spec.template.spec.hostNetwork"}]}}}}}});
+    let block = "admission webhook \"validate.kyverno.svc-fail\" denied the request: \n\nresource \
+                 Deployment/krate-org-acme/old was blocked due to the following policies \n\n\
+                 no-latest:\n  autogen-tag: 'validation error: no latest'\n";
+    let said = "admission webhook \"vpol.validate.kyverno.svc-fail\" denied the request: \
+                Policy no-host failed: object.spec.template.spec.hostNetwork";
+    let events = [refused("old", block), refused("new", said)];
+    for (with_amendments, grade) in [(true, "exact"), (false, "ambiguous")] {
+        let mut bench = Bench::new();
+        // Days later: the watch's own book does not reach back so far.
+        bench.now = start() + SignedDuration::from_hours(48);
+        let laws = crate::law::Laws::new(Some(bench.dir.path().join("ledger")));
+        let mut shelves = docket_record::law::Shelves::default();
+        shelves.begin(bench.now);
+        laws.publish(shelves.book(true));
+        bench.court.laws = Arc::new(laws);
+        let laws = [("law-1", &legacy), ("law-2", &cel)];
+        let mut entries: Vec<NewEntry> = laws
+            .into_iter()
+            .flat_map(|(id, object)| law_and_made(id, object))
+            .collect();
+        entries.retain(|entry| with_amendments || entry.class == Class::Law);
+        bench.commit(vec![Arrival {
+            entries,
+            ..Arrival::default()
+        }]);
+        let lines: Vec<u8> = events.iter().flat_map(events::line).collect();
+        let (arrival, report) = bench.court.import(&lines, None, "erin", bench.now);
+        assert!(report.broken.is_empty(), "{:?}", report.broken);
+        bench.commit(vec![arrival]);
+        let owed: Vec<Value> = bench
+            .rows(Class::Denial)
+            .into_iter()
+            .map(|row| row["attributions"][0].clone())
+            .collect();
+        assert_eq!(owed.len(), 2);
+        for one in owed {
+            assert_eq!(one["grade"], grade, "{one}");
+            let law = if one["policy"] == "no-host" {
+                "law-2"
+            } else {
+                "law-1"
+            };
+            assert_eq!(one["laws"], json!([law]));
+        }
+    }
+}

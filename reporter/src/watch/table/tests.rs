@@ -49,7 +49,15 @@ fn said(entries: &[Entry]) -> Vec<(&str, &str, Vec<&str>)> {
 
 /// The same, loaded again from what was written.
 fn restart(table: &Table, entries: &[Entry]) -> Table {
-    Table::load(entries.to_vec(), time(-1000), Some(&table.known(0)))
+    let recorded = |entry: &Entry| Recorded {
+        entry: entry.clone(),
+        autogen: Vec::new(),
+    };
+    Table::load(
+        entries.iter().map(recorded).collect(),
+        time(-1000),
+        Some(&table.known(0)),
+    )
 }
 
 #[test]
@@ -333,5 +341,137 @@ fn a_recorded_object_has_a_law_in_force_at_all_times() {
     assert!(list.synced && list.policies[0].doubt.is_none());
     let public: Entry = serde_json::from_slice(&entries[0].public).unwrap();
     assert_eq!(public.time.to_string(), "2026-11-23T03:37:04Z");
-    assert!(matches!(Version::of(&public).body, Body::Policy(_)));
+    assert!(matches!(Version::of(&public, &[])[0].body, Body::Policy(_)));
+}
+
+/// The same policy, and what Kyverno says it made of it.
+fn made(resource: &str) -> Object {
+    let targets = match resource {
+        "" => json!({}),
+        resource => json!({"defaults": {"targets": [{"group": "apps", "resource": resource}]}}),
+    };
+    Object::read(&json!({
+        "apiVersion": "policies.kyverno.io/v1", "kind": VPOL,
+        "metadata": {"name": "p", "uid": "uid-p", "generation": 1, "resourceVersion": "1"},
+        "spec": {"validationActions": ["Deny"]},
+        "status": {"autogen": {"configs": targets}},
+    }))
+    .unwrap()
+}
+
+/// What amendments say that Kyverno made, and of which law.
+fn amended(table: &mut Table) -> Vec<(String, autogen::Amendment)> {
+    let (entries, _) = take(table);
+    assert!(entries.len() <= 1, "no law is written for it: {entries:#?}");
+    let amendments = table.amendments(0, usize::MAX).to_vec();
+    table.amended(amendments.len());
+    let resource = |made: &autogen::Amendment| {
+        let target = &made.autogen["configs"]["defaults"]["targets"][0]["resource"];
+        target.as_str().unwrap_or_default().to_owned()
+    };
+    amendments
+        .into_iter()
+        .map(|made| (resource(&made), made))
+        .collect()
+}
+
+/// Resources of the policy at a time, of each version that may have been in force.
+fn covered(table: &mut Table, second: i64) -> Vec<String> {
+    let list = table.book(time(-1000), true).at(time(second));
+    let covers = list
+        .policies
+        .iter()
+        .flat_map(|policy| policy.covers.clone());
+    covers.map(|(_, resource)| resource).collect()
+}
+
+#[test]
+fn what_kyverno_makes_of_a_policy_is_an_amendment_of_its_law_and_no_new_version() {
+    let mut table = Table::default();
+    list(&mut table, &[made("")], 0);
+    let (laws, _) = take(&mut table);
+    assert!(table.amendments(0, 9).is_empty(), "nothing was made yet");
+    table.apply(made("deployments"), None, time(1));
+    table.apply(made("deployments"), None, time(2));
+    let first = amended(&mut table);
+    assert_eq!(first.len(), 1, "told once");
+    assert_eq!(
+        (first[0].0.as_str(), &first[0].1.amends),
+        ("deployments", &laws[0].id)
+    );
+    assert_eq!(
+        covered(&mut table, 0),
+        ["deployments"],
+        "of the whole version"
+    );
+    // Another Kyverno makes something else of the same text, and again what it was.
+    table.apply(made("jobs"), None, time(100));
+    table.apply(made("deployments"), None, time(200));
+    table.apply(made(""), None, time(300));
+    let later = amended(&mut table);
+    let resources: Vec<&str> = later
+        .iter()
+        .map(|(resource, _)| resource.as_str())
+        .collect();
+    assert_eq!(resources, ["jobs", "deployments", ""]);
+    let ids: BTreeSet<&String> = first
+        .iter()
+        .chain(&later)
+        .map(|(_, made)| &made.id)
+        .collect();
+    assert_eq!(ids.len(), 4);
+    let all = |table: &mut Table| [1, 100, 150, 250, 350].map(|second| covered(table, second));
+    let expected: [&[&str]; 5] = [
+        &["deployments"],
+        &["deployments", "jobs"],
+        &["jobs"],
+        &["deployments"],
+        &[],
+    ];
+    assert_eq!(all(&mut table), expected);
+    // The ledger says the same after a restart, and nothing is told again.
+    let amendments = first.into_iter().chain(later).map(|(_, made)| made);
+    let recorded = Recorded {
+        entry: laws[0].clone(),
+        autogen: amendments.collect(),
+    };
+    let mut table = Table::load(vec![recorded], time(-1000), Some(&table.known(0)));
+    list(&mut table, &[made("")], 400);
+    assert!(amended(&mut table).is_empty());
+    assert_eq!(all(&mut table), expected);
+}
+
+#[test]
+fn a_store_from_before_such_amendments_gets_them_at_the_next_list() {
+    let mut table = Table::default();
+    list(&mut table, &[made("deployments")], 0);
+    let (laws, _) = take(&mut table);
+    let mut table = restart(&table, &laws);
+    assert!(covered(&mut table, 0).is_empty());
+    list(&mut table, &[made("deployments")], 500);
+    let (again, _) = take(&mut table);
+    assert_eq!(again, []);
+    assert_eq!(table.amendments(0, 9)[0].amends, laws[0].id);
+    assert_eq!(covered(&mut table, 0), ["deployments"]);
+}
+
+#[test]
+fn an_amendment_is_not_written_before_its_law() {
+    let mut table = Table::default();
+    list(
+        &mut table,
+        &[made("deployments"), object("q", "Deny", 1, "2")],
+        0,
+    );
+    let first = table.due(1).0.len();
+    assert_eq!((first, table.amendments(first, 9).len()), (1, 0));
+    table.committed(first, 0);
+    assert_eq!(table.amendments(0, 9).len(), 0, "a law still waits");
+    assert_eq!(table.amendments(1, 9).len(), 1);
+    assert_eq!(
+        table.amendments(1, 1).len(),
+        0,
+        "there is room for the law alone"
+    );
+    assert_eq!(table.pending(), 2);
 }
