@@ -12,6 +12,7 @@
 //! Byte layouts, with test vectors, are in `docs/ledger-format.md`.
 
 pub mod entry;
+pub mod erasure;
 mod fold;
 mod listing;
 pub mod note;
@@ -22,6 +23,7 @@ mod scope;
 mod state;
 pub mod store;
 pub mod tree;
+pub mod verified;
 pub mod verify;
 mod view;
 mod words;

@@ -51,17 +51,20 @@ impl Reader {
     /// If it is not a ledger.
     pub fn open(path: &Path) -> Result<Reader, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
-        connection.set_prepared_statement_cache_capacity(128);
-        connection.execute_batch(
-            "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; \
-             PRAGMA cache_size = -16384",
-        )?;
+        connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384")?;
         match kind(&connection)? {
             Kind::Ours => {}
             Kind::Empty => return Err(StoreError::NotALedger),
         }
+        Reader::over(connection)
+    }
+
+    /// Over tables that are there.
+    pub(crate) fn over(mut connection: Connection) -> Result<Reader, StoreError> {
+        connection.set_prepared_statement_cache_capacity(128);
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY")?;
         search::add_functions(&connection)?;
         let clock = Clock::default();
         clock.watch(&mut connection)?;

@@ -69,6 +69,8 @@ pub struct Report {
     pub parts_present: u64,
     /// Parts that no entry ever had.
     pub parts_absent: u64,
+    /// Parts that are gone, as erasure entries say.
+    pub parts_erased: u64,
     /// What does not hold.
     pub findings: Vec<Finding>,
     /// How many more findings there are than are listed.

@@ -65,6 +65,47 @@ pub fn must_leave_events(public: &Public) -> impl Iterator<Item = &Attribution> 
     })
 }
 
+/// What is known of a refusal's other deniers, in a word, and why where it is not known:
+/// `pending`, `none-seen`, `seen`, `not-known`. `last` is the state that its amendments say
+/// last, its own or those of its round; `seen`: an amendment names one.
+pub fn known(
+    public: &Public,
+    last: Option<&str>,
+    seen: bool,
+) -> (&'static str, Option<&'static str>) {
+    match (others(public), last) {
+        (Others::NotAsked, _) => ("none-seen", None),
+        (Others::Untold, _) if public.verdict == Verdict::Unknown => (
+            "not-known",
+            Some("not even whether anyone refused is known"),
+        ),
+        (Others::Untold, _) => (
+            "not-known",
+            Some("of several such policies the API server names the first only"),
+        ),
+        (Others::Told, None) => ("pending", None),
+        (Others::Told, Some(last)) => {
+            let must = must_leave_events(public).next().is_some();
+            match (must, last == "not-known", seen) {
+                (true, true, _) => (
+                    "not-known",
+                    Some(
+                        "Kyverno's Event of the policy that is named did not come, so others may be missing too",
+                    ),
+                ),
+                (false, _, false) => (
+                    "not-known",
+                    Some(
+                        "what is named leaves no Event for certain, so nothing proves that all came",
+                    ),
+                ),
+                (_, _, true) => ("seen", None),
+                (true, false, false) => ("none-seen", None),
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, rows_of};
 use super::{Report, VerifyError};
 use crate::entry::{Class, Leaf, NO_PART, Part, commitment};
+use crate::erasure::erased;
 use crate::fold::{Folded, Gap, Series, SeriesKey, fold};
 use crate::note::Checkpoint;
 use crate::schema::{AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, VIEW, WORDS};
@@ -11,7 +12,7 @@ use crate::tree::{Tree, leaf_hash};
 use crate::words::{Sieve, TILE};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, params};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Check all entries and return the tree over them.
 pub(super) fn check(
@@ -30,8 +31,16 @@ pub(super) fn check(
         gaps: BTreeMap::new(),
         gap_ids: HashMap::new(),
         sieve: Sieve::default(),
+        missing: BTreeSet::new(),
     };
     pass.run(report)?;
+    for (position, part) in &pass.missing {
+        let what = format!(
+            "the {} part is missing, and no erasure names it",
+            part.name()
+        );
+        report.find(format!("entry {position}"), what);
+    }
     let counts = Class::ALL.into_iter().zip(pass.classes);
     report.entries = counts.filter(|(_, count)| *count > 0).collect();
     (report.size, report.root) = (pass.tree.size(), pass.tree.root());
@@ -51,6 +60,8 @@ struct Pass<'c> {
     gap_ids: HashMap<String, i64>,
     /// Words of the entries since the last full tile.
     sieve: Sieve,
+    /// Parts that are gone, and that no erasure entry has named yet.
+    missing: BTreeSet<(u64, Part)>,
 }
 
 impl Pass<'_> {
@@ -170,21 +181,23 @@ impl Pass<'_> {
             report.find(&place, "it was recorded before the entry that it follows");
         }
         self.last_recorded_at = self.last_recorded_at.max(leaf.recorded_at);
-        let parts = [
-            (Part::Public, "public", 2),
-            (Part::Personal, "personal", 4),
-            (Part::Exhibit, "exhibit", 6),
-        ];
-        for (part, name, at) in parts {
+        let at_position = position.cast_unsigned();
+        for (part, at) in [(Part::Public, 2), (Part::Personal, 4), (Part::Exhibit, 6)] {
+            let name = part.name();
             let salt = report.read(&place, row.get::<_, Option<[u8; 32]>>(at))?;
             let (Some(salt), promised) = (salt, leaf.commitment(part)) else {
                 continue;
             };
             match (salt, blob(row, at + 1)) {
                 (None, None) if *promised == NO_PART => report.parts_absent += 1,
-                (None, None) => report.find(&place, format!("the {name} part is missing")),
+                (None, None) => _ = self.missing.insert((at_position, part)),
                 (Some(salt), Some(bytes)) if commitment(part, &salt, bytes) == *promised => {
                     report.parts_present += 1;
+                    if (leaf.class, part) == (Class::Erasure, Part::Public) {
+                        let erased = erased(at_position, bytes).into_iter();
+                        let gone = erased.filter(|one| self.missing.remove(one));
+                        report.parts_erased += gone.count() as u64;
+                    }
                 }
                 _ => report.find(&place, format!("the {name} part is not what the leaf says")),
             }

@@ -4,8 +4,8 @@
 use super::item::AttributionItem;
 use super::read::Entry;
 use docket_ledger::entry::Class;
-use docket_record::denial::{Attribution, Public, Verdict};
-use docket_record::others::{Others, must_leave_events, others};
+use docket_record::denial::{Attribution, Public};
+use docket_record::others::known;
 use serde::{Deserialize, Serialize};
 
 /// Deniers that the refusal's own text does not name.
@@ -62,37 +62,7 @@ pub(super) fn of(public: &Public, entry: &Entry) -> Option<OthersItem> {
         }
     }
     let seen = !attributions.is_empty();
-    let (state, why) = match (others(public), last) {
-        (Others::NotAsked, _) => ("none-seen", None),
-        (Others::Untold, _) if public.verdict == Verdict::Unknown => (
-            "not-known",
-            Some("not even whether anyone refused is known"),
-        ),
-        (Others::Untold, _) => (
-            "not-known",
-            Some("of several such policies the API server names the first only"),
-        ),
-        (Others::Told, None) => ("pending", None),
-        (Others::Told, Some(last)) => {
-            let must = must_leave_events(public).next().is_some();
-            match (must, last == "not-known", seen) {
-                (true, true, _) => (
-                    "not-known",
-                    Some(
-                        "Kyverno's Event of the policy that is named did not come, so others may be missing too",
-                    ),
-                ),
-                (false, _, false) => (
-                    "not-known",
-                    Some(
-                        "what is named leaves no Event for certain, so nothing proves that all came",
-                    ),
-                ),
-                (_, _, true) => ("seen", None),
-                (true, false, false) => ("none-seen", None),
-            }
-        }
-    };
+    let (state, why) = known(public, last.as_deref(), seen);
     Some(OthersItem {
         state,
         attributions,

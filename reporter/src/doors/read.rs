@@ -616,11 +616,13 @@ fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
     !ends_before && !begins_after
 }
 
-/// What has a namespace is read there, laws of a namespace included. Other classes (gaps,
-/// amendments) name processes, files or other people's records: cluster scope only.
+/// What has a namespace is read there, laws of a namespace included. Erasures name places in
+/// the tree only, and whoever misses a part must know that it was erased. Other classes
+/// (gaps, amendments) name processes, files or other people's records: cluster scope only.
 fn readable(scope: &Scope, row: &Row) -> bool {
     match row.class {
         Class::Outcome | Class::Law => scope.covers_all_of(&row.namespace, row.time),
+        Class::Erasure => !scope.is_nothing(),
         _ => scope.covers(row),
     }
 }

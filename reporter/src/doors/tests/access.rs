@@ -194,6 +194,31 @@ async fn parts_are_handed_out_for_records_in_scope_only() {
 }
 
 #[tokio::test]
+async fn whoever_misses_a_part_may_read_that_it_was_erased_but_not_by_whom() {
+    let mut world = two_orgs();
+    let public = json!({"id": "erasure-1", "time": "2026-10-05T13:00:00Z",
+        "erases": [{"position": 1, "parts": ["personal"]}]});
+    world.add(
+        Class::Erasure,
+        &public,
+        Some(&json!({"actor": {"username": "carol"}})),
+    );
+    let page = world.get("anna", "/api/parts").await;
+    assert_eq!(page.positions(), [0, 2, 4, 8]);
+    let page = page.json();
+    let erasure = &page["items"][3];
+    assert!(erasure["public"]["bytes"].is_string(), "{erasure}");
+    assert_eq!(
+        (
+            &erasure["class"],
+            &erasure["personal"],
+            &erasure["withheld"]
+        ),
+        (&json!("erasure"), &Value::Null, &json!(["personal"]))
+    );
+}
+
+#[tokio::test]
 async fn a_namespace_reader_learns_of_gaps_but_not_of_processes() {
     let world = two_orgs();
     let answer = world.get("anna", "/api/gaps").await;
