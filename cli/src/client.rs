@@ -110,6 +110,11 @@ impl Client {
         &self.authority
     }
 
+    /// The bearer token that is shown.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Is the server on this machine?
     pub fn is_loopback(&self) -> bool {
         self.loopback

@@ -1,17 +1,27 @@
 //! `docket verify` over HTTPS. The server's word is never the answer: leaves, tree,
 //! tiles and parts are recomputed here, from a checkpoint that a pinned key signed.
 
-mod check;
-mod told;
+mod expected;
+mod figures;
+mod laws;
+mod lists;
+mod parts;
+mod permission;
+mod record;
+mod report;
+mod tree;
 
 use crate::args::{Server, Verify};
 use crate::client::Client;
 use crate::failure::{Failure, could_not};
+use crate::forms::printed;
 use crate::known::{Known, Ledger};
 use crate::screen::{Screen, Style, print};
 use crate::text::plain;
-use check::{Check, entries};
 use docket_ledger::note::{Checkpoint, NoteError, check_note};
+use lists::Lists;
+use permission::Permissions;
+use report::{Report, entries};
 use std::fs;
 
 pub async fn run(server: &Server, verify: Verify) -> Result<(), Failure> {
@@ -27,50 +37,69 @@ pub async fn run(server: &Server, verify: Verify) -> Result<(), Failure> {
     };
     let signed = signed(&client, &known, verify.key.as_deref()).await?;
     let earlier = earlier(&verify, &known, &signed)?;
+    // A replay's token is one of its own.
+    let mut permissions = match replay {
+        true => Permissions::default(),
+        false => Permissions::new(server, &client).await,
+    };
 
-    let mut check = Check::default();
-    let leaves = check
-        .tree(&client, &signed.checkpoint, earlier.as_ref())
-        .await?;
-    let records = check.parts(&client, &leaves).await?;
-    check.lists(&client, &leaves, records).await?;
+    let mut report = Report::default();
+    let leaves = tree::leaves(&client, &mut report, &signed.checkpoint, earlier.as_ref()).await?;
+    if let Some(leaves) = leaves {
+        let verified = parts::verified(&client, &mut report, &mut permissions, &leaves).await?;
+        if report.findings() == 0 {
+            Lists::new(&client, &mut report, &verified, &leaves, &signed.key)
+                .check()
+                .await?;
+        } else {
+            // They would differ in whatever is missing there, or wrong.
+            report.say(
+                "lists",
+                "not compared: what lies beside the tree is not as signed",
+            );
+        }
+    }
+    let intact = report.findings() == 0;
+    if intact && !replay {
+        let ledger = Ledger {
+            key: signed.key.clone(),
+            checkpoint: signed.note.clone(),
+        };
+        known.remember(client.authority(), &signed.checkpoint.origin, ledger)?;
+    }
+    let document = report.document(&signed.checkpoint, &signed.how, replay);
+    if !printed(verify.output.output, &document) {
+        say(&report, &signed, replay);
+    }
+    match intact {
+        true => Ok(()),
+        false => Err(Failure::Wrong(
+            "the ledger is not what was signed; keep a copy of it, and of what is said here".into(),
+        )),
+    }
+}
 
+/// For people.
+fn say(report: &Report, signed: &Signed, replay: bool) {
     let screen = Screen::now();
-    let origin = plain(&signed.checkpoint.origin);
     print(&format!(
-        "checkpoint  {origin}, {}, signed by {}",
+        "checkpoint  {}, {}, signed by {}",
+        plain(&signed.checkpoint.origin),
         entries(signed.checkpoint.size),
         signed.how
     ));
-    for line in &check.lines {
-        print(line);
+    for line in report.lines() {
+        print(&plain(&line));
     }
     if replay {
         print("replay      a recorded day, not a live cluster; nothing of it is remembered");
     }
-    if check.findings == 0 && replay {
+    for finding in report.spelled_out() {
+        print(&screen.paint(Style::Red, &format!("TAMPERED    {}", plain(&finding))));
+    }
+    if report.findings() == 0 {
         print(&screen.paint(Style::Green, "intact"));
-        return Ok(());
     }
-    if check.findings == 0 {
-        let ledger = Ledger {
-            key: signed.key,
-            checkpoint: signed.note,
-        };
-        known.remember(client.authority(), &signed.checkpoint.origin, ledger)?;
-        print(&screen.paint(Style::Green, "intact"));
-        return Ok(());
-    }
-    for finding in &check.spelled_out {
-        print(&screen.paint(Style::Red, &format!("TAMPERED    {}", plain(finding))));
-    }
-    let more = check.findings - check.spelled_out.len();
-    if more > 0 {
-        print(&screen.paint(Style::Red, &format!("TAMPERED    {more} more findings")));
-    }
-    Err(Failure::Wrong(
-        "the ledger is not what was signed; keep a copy of it, and of what is said here".into(),
-    ))
 }
 
 /// A checkpoint that the right key signed.

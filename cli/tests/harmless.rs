@@ -1,8 +1,6 @@
 //! What refused objects, users and policies say may be anything: no command prints a
 //! character that a terminal obeys or hides with, in whatever form, by either way.
 
-#![expect(clippy::unwrap_used, reason = "a harness that fails says where")]
-
 mod support;
 
 use docket_ledger::entry::Class;

@@ -16,6 +16,8 @@ pub struct Verify {
     /// Verifier key, <origin>+<hash>+<base64>; else the one seen first at this server
     #[arg(long)]
     pub key: Option<String>,
+    #[command(flatten)]
+    pub output: Form,
 }
 
 #[derive(Debug, clap::Args)]

@@ -30,32 +30,31 @@ impl Cluster {
     /// Reads the kubeconfig. Credentials that a plugin has to fetch are fetched now. `None`:
     /// there is no kubeconfig, and none was named.
     pub async fn connect(server: &Server) -> Result<Option<Cluster>, Failure> {
-        let (file, from) = match &server.kubeconfig {
-            Some(path) => (Kubeconfig::read_from(path), path.display().to_string()),
-            None => (
-                Kubeconfig::read(),
-                "the kubeconfig (KUBECONFIG, else ~/.kube/config)".to_owned(),
-            ),
+        match config(server).await? {
+            Some(config) => Cluster::of(config).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The kubeconfig's API server, asked as whom the token is of, with none of the
+    /// kubeconfig's own credentials. Only of a kubeconfig that was named (`--kubeconfig`,
+    /// `--context`, `KUBECONFIG`): a token goes nowhere that its owner did not name.
+    pub async fn as_whom(server: &Server, token: &str) -> Result<Option<Cluster>, Failure> {
+        let set = std::env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
+        if server.kubeconfig.is_none() && server.context.is_none() && !set {
+            return Ok(None);
+        }
+        let Some(mut config) = config(server).await? else {
+            return Ok(None);
         };
-        let file = match file {
-            Err(KubeconfigError::ReadConfig(error, _))
-                if error.kind() == std::io::ErrorKind::NotFound && server.kubeconfig.is_none() =>
-            {
-                return Ok(None);
-            }
-            Err(KubeconfigError::FindPath) => return Ok(None),
-            file => file.map_err(could_not(&format!("{from} can't be read")))?,
+        config.auth_info = kube::config::AuthInfo {
+            token: Some(token.to_owned().into()),
+            ..kube::config::AuthInfo::default()
         };
-        let options = KubeConfigOptions {
-            context: server.context.clone(),
-            ..KubeConfigOptions::default()
-        };
-        let mut config = kube::Config::from_custom_kubeconfig(file, &options)
-            .await
-            .map_err(could_not(&format!("{from} can't be used")))?;
-        // A reporter that is down is told of at once; who wants to wait can.
-        config.default_retry = false;
-        config.connect_timeout = Some(PATIENCE);
+        Cluster::of(config).map(Some)
+    }
+
+    fn of(config: kube::Config) -> Result<Cluster, Failure> {
         let name = config.cluster_url.authority().map_or_else(
             || config.cluster_url.to_string(),
             |authority| authority.to_string(),
@@ -67,11 +66,11 @@ impl Cluster {
         let client = kube::Client::try_from(config).map_err(could_not(&format!(
             "the kubeconfig's credentials{from} can't be used"
         )))?;
-        Ok(Some(Cluster {
+        Ok(Cluster {
             client,
             namespace,
             name,
-        }))
+        })
     }
 
     /// The context's namespace.
@@ -235,7 +234,8 @@ impl Cluster {
         Ok(item(law))
     }
 
-    /// May the caller do this? `None`: the API server does not say.
+    /// May the caller do this? A subresource stands behind its resource and a slash; no
+    /// namespace is the cluster. `None`: the API server does not say.
     pub async fn may(
         &self,
         verb: &str,
@@ -243,10 +243,11 @@ impl Cluster {
         resource: &str,
         namespace: &str,
     ) -> Option<bool> {
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let review = serde_json::json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource,
-                "namespace": namespace}},
+                "subresource": subresource, "namespace": namespace}},
         });
         let request = Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
             .header(http::header::CONTENT_TYPE, "application/json")
@@ -440,6 +441,37 @@ impl Cluster {
             self.name
         ))
     }
+}
+
+/// The kubeconfig, as its context says. `None`: there is none, and none was named.
+async fn config(server: &Server) -> Result<Option<kube::Config>, Failure> {
+    let (file, from) = match &server.kubeconfig {
+        Some(path) => (Kubeconfig::read_from(path), path.display().to_string()),
+        None => (
+            Kubeconfig::read(),
+            "the kubeconfig (KUBECONFIG, else ~/.kube/config)".to_owned(),
+        ),
+    };
+    let file = match file {
+        Err(KubeconfigError::ReadConfig(error, _))
+            if error.kind() == std::io::ErrorKind::NotFound && server.kubeconfig.is_none() =>
+        {
+            return Ok(None);
+        }
+        Err(KubeconfigError::FindPath) => return Ok(None),
+        file => file.map_err(could_not(&format!("{from} can't be read")))?,
+    };
+    let options = KubeConfigOptions {
+        context: server.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = kube::Config::from_custom_kubeconfig(file, &options)
+        .await
+        .map_err(could_not(&format!("{from} can't be used")))?;
+    // A reporter that is down is told of at once; who wants to wait can.
+    config.default_retry = false;
+    config.connect_timeout = Some(PATIENCE);
+    Ok(Some(config))
 }
 
 /// Filters as field selectors.

@@ -15,7 +15,12 @@ use std::path::PathBuf;
 /// Common name of the webhook's certificate.
 pub const WEBHOOK: &str = "docket-webhook";
 /// Token and name.
-pub const USERS: [(&str, &str); 2] = [("admins-token", "admin"), ("alices-token", "alice")];
+pub const USERS: [(&str, &str); 4] = [
+    ("admins-token", "admin"),
+    ("alices-token", "alice"),
+    (super::TOKEN, "admin"),
+    (super::NORAS_TOKEN, "nora"),
+];
 
 pub fn aggregator(api: Router) -> Router {
     api.layer(from_fn(|mut request: Request, next: Next| async move {
@@ -27,7 +32,10 @@ pub fn aggregator(api: Router) -> Router {
         };
         let path = request.uri().path();
         if path.ends_with("/selfsubjectaccessreviews") {
-            let answer = json!({"status": {"allowed": *user == "admin"}});
+            let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+            let body: Value = serde_json::from_slice(&body.unwrap()).unwrap();
+            let allowed = super::allowed(user, &body["spec"]["resourceAttributes"]);
+            let answer = json!({"status": {"allowed": allowed}});
             return (StatusCode::CREATED, axum::Json(answer)).into_response();
         }
         if !path.starts_with("/apis/docket.a5c.ai/v1/") {

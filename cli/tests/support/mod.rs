@@ -15,6 +15,8 @@ use docket_record::harmful::{HARMFUL, is_harmful};
 use docket_reporter::doors::{
     Callers, Head, Known, Names, Orgs, Settings, State, aggregated, router,
 };
+use docket_reporter::health::Health;
+use docket_reporter::metrics::Metrics;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
@@ -24,6 +26,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 pub const TOKEN: &str = "good-token";
+pub const NORAS_TOKEN: &str = "noras-token";
 
 /// Changes an answer's body, by its path.
 pub type Lie = Arc<dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync>;
@@ -91,10 +94,12 @@ impl World {
             head: Head::new(sizes, stops),
             ..Known::default()
         };
-        let callers = Callers::Cluster {
-            client: kubernetes(),
-            orgs: Orgs::by_name(Names::default()),
-        };
+        let client = kubernetes();
+        let health = Health::default().part("orgs", "");
+        let (metrics, _) = Metrics::new();
+        let (orgs, watch) = Orgs::watched(client.clone(), Names::default(), health, metrics);
+        tokio::spawn(watch.run());
+        let callers = Callers::Cluster { client, orgs };
         let settings = Settings {
             known: known.clone(),
             ..Settings::new(file, callers, store.verifier_key())
@@ -143,13 +148,24 @@ impl World {
     }
 
     pub fn add(&mut self, class: Class, public: &Value, personal: Option<&Value>) {
+        self.add_with(class, public, personal, None);
+    }
+
+    /// The same, with an exhibit.
+    pub fn add_with(
+        &mut self,
+        class: Class,
+        public: &Value,
+        personal: Option<&Value>,
+        exhibit: Option<&Value>,
+    ) {
         self.recorded += 1_000_000;
         let entry = NewEntry {
             id: public["id"].as_str().unwrap().to_owned(),
             class,
             public: serde_json::to_vec(public).unwrap(),
             personal: personal.map(|part| serde_json::to_vec(part).unwrap()),
-            exhibit: None,
+            exhibit: exhibit.map(|part| serde_json::to_vec(part).unwrap()),
         };
         let recorded = Timestamp::from_microsecond(self.recorded).unwrap();
         self.store
@@ -331,29 +347,79 @@ pub async fn serve(router: Router, directory: &Path) -> u16 {
     port
 }
 
-/// A double of the Kubernetes API: [`TOKEN`] is an admin who may read everything.
+/// May this user do what the attributes of an access review say? Alice grants no exceptions;
+/// Nora reads one namespace, without evidence.
+pub fn allowed(user: &str, asked: &Value) -> bool {
+    let is = |name: &str, value: &str| asked[name].as_str().unwrap_or_default() == value;
+    match user {
+        "admin" => true,
+        "nora" => {
+            is("resource", "mydenials")
+                || (is("resource", "denials")
+                    && is("subresource", "")
+                    && is("namespace", "krate-org-acme"))
+        }
+        // The aggregator keeps her from what is not hers.
+        "alice" => is("group", "docket.a5c.ai"),
+        _ => false,
+    }
+}
+
+/// A double of the Kubernetes API: [`TOKEN`] is an admin who may read everything, and
+/// [`NORAS_TOKEN`] reads one namespace. Namespaces are there since long ago.
 fn kubernetes() -> kube::Client {
     use axum::response::IntoResponse as _;
-    let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
-        let (head, body) = request.into_parts();
-        let body = http_body_util::BodyExt::collect(body)
-            .await
-            .unwrap()
-            .to_bytes();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let path = head.uri.path();
-        let answer = if path.ends_with("/tokenreviews") {
-            let good = body["spec"]["token"] == TOKEN;
-            let status = json!({"authenticated": good, "user": {"username": if good { "admin" } else { "" }}});
+    let namespace = |name: &str| {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"}})
+    };
+    let answer = move |path: &str, query: &str, body: &Value| match path.rsplit('/').next() {
+        Some("tokenreviews") => {
+            let token = body["spec"]["token"].as_str().unwrap_or_default();
+            let user = [(TOKEN, "admin"), (NORAS_TOKEN, "nora")];
+            let user = user.into_iter().find(|(known, _)| token == *known);
+            let status = json!({"authenticated": user.is_some(),
+                "user": {"username": user.map_or("", |(_, user)| user)}});
             json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
                 "spec": body["spec"], "status": status})
-        } else if path.ends_with("/subjectaccessreviews") {
-            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
-                "spec": body["spec"], "status": {"allowed": true}})
-        } else {
-            json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": []})
-        };
-        Ok::<_, std::convert::Infallible>(axum::Json(answer).into_response())
-    });
+            .into()
+        }
+        Some("subjectaccessreviews") => {
+            let user = body["spec"]["user"].as_str().unwrap_or_default();
+            let allowed = allowed(user, &body["spec"]["resourceAttributes"]);
+            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+                "metadata": {}, "spec": body["spec"], "status": {"allowed": allowed}})
+            .into()
+        }
+        // Nothing ever changes.
+        Some("namespaces") if query.contains("watch=true") => None,
+        Some("namespaces") => {
+            let items = ["krate-org-acme", "krate-org-globex"].map(namespace);
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                "metadata": {"resourceVersion": "1"}, "items": items})
+            .into()
+        }
+        Some(name) if path == format!("/api/v1/namespaces/{name}") => namespace(name).into(),
+        _ => json!({"kind": "Status", "code": 404}).into(),
+    };
+    let service = tower::service_fn(
+        move |request: http::Request<kube::client::Body>| async move {
+            let (head, body) = request.into_parts();
+            let body = http_body_util::BodyExt::collect(body)
+                .await
+                .unwrap()
+                .to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let query = head.uri.query().unwrap_or_default();
+            let response = match answer(head.uri.path(), query, &body) {
+                Some(answer) if answer["kind"] == "Status" => {
+                    (http::StatusCode::NOT_FOUND, axum::Json(answer)).into_response()
+                }
+                Some(answer) => axum::Json(answer).into_response(),
+                None => std::future::pending().await,
+            };
+            Ok::<_, std::convert::Infallible>(response)
+        },
+    );
     kube::Client::new(service, "default")
 }

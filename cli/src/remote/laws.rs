@@ -1,0 +1,255 @@
+//! The lists of laws and of gaps.
+
+use super::expected::Expected;
+use super::lists::{Lists, Walk, members};
+use super::parts::no_room;
+use super::record::time;
+use super::report::Kind;
+use crate::failure::Failure;
+use docket_ledger::entry::Class;
+use docket_ledger::query::{LawFilter, Page, Row, Total};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What a law's entry may say; what it does not say must not be shown.
+const LAW: [&str; 17] = [
+    "id",
+    "time",
+    "after",
+    "apiVersion",
+    "kind",
+    "namespace",
+    "name",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "hash",
+    "change",
+    "previous",
+    "summary",
+    "enforces",
+    "text",
+    "whole",
+];
+/// The same of a gap's.
+const GAP: [&str; 10] = [
+    "id", "time", "from", "to", "source", "cause", "process", "numbers", "count", "detail",
+];
+/// What of a gap everyone is shown.
+const GAP_FIELDS: usize = 6;
+
+fn uncapped(count: u64) -> Total {
+    Total {
+        count,
+        capped: false,
+    }
+}
+
+impl Lists<'_> {
+    /// Versions of laws; how many are listed.
+    pub(super) async fn laws(&mut self) -> Result<u64, Failure> {
+        let mut walk = Walk::new("/api/laws", None);
+        let mut page = Page {
+            limit: 1000,
+            ..Page::default()
+        };
+        let laws = self.verified.view.laws(&LawFilter::default(), &page);
+        let (_, total) = laws.map_err(no_room)?;
+        while let Some(page) = walk.next(self.client).await? {
+            if walk.pages == 1 {
+                self.total(&walk.path, uncapped(total), &page).await?;
+            }
+            for item in page["items"].as_array().into_iter().flatten() {
+                let Some(position) = self.place(&mut walk, item).await? else {
+                    continue;
+                };
+                let row = self.verified.view.at(position).map_err(no_room)?;
+                match row.filter(|row| row.class == Class::Law) {
+                    Some(row) => {
+                        self.in_order(&mut walk, &row);
+                        let mut expected = self.law(&row)?;
+                        let by = "changedBy";
+                        let fits = expected
+                            .get(by)
+                            .map(|by| by.differences(&item["changedBy"]));
+                        if fits.is_some_and(|fits| !fits.fields.is_empty()) && self.grown(1).await?
+                        {
+                            expected.set(by, Expected::Unknown(Kind::Newer));
+                        }
+                        self.compare(expected, item, position, &walk.path)?;
+                    }
+                    None => self.report.find(format!(
+                        "{} shows an entry {position} that the ledger does not hold for you",
+                        walk.path
+                    )),
+                }
+            }
+            if walk.has_no_end() {
+                self.report.find(format!("{} has no end", walk.path));
+                return Ok(walk.seen.len() as u64);
+            }
+        }
+        loop {
+            let laws = self.verified.view.laws(&LawFilter::default(), &page);
+            let (rows, _) = laws.map_err(no_room)?;
+            for row in rows.iter().filter(|row| !walk.seen.contains(&row.position)) {
+                self.report.find(format!(
+                    "entry {} is in the ledger, but not in {}",
+                    row.position, walk.path
+                ));
+            }
+            match rows.last() {
+                Some(last) => page.after = Some((last.time, last.position)),
+                None => return Ok(walk.seen.len() as u64),
+            }
+        }
+    }
+
+    fn law(&self, row: &Row) -> Result<Expected, Failure> {
+        let mut shown = Expected::Object(members(&row.public));
+        for name in LAW {
+            if shown.get(name).is_none() {
+                shown.set(name, Value::Null);
+            }
+        }
+        shown.set("position", row.position);
+        shown.set("recordedAt", time(row.recorded_at));
+        let changed_by = match self.verified.whole {
+            true => {
+                let mut by = Vec::new();
+                for amendment in self.verified.view.amendments(&row.id).map_err(no_room)? {
+                    by.extend(self.changed_by(&amendment));
+                }
+                // Those that fit only if the clocks differ count where no other does.
+                let sure = |one: &(bool, Expected)| !one.0;
+                if by.iter().any(sure) {
+                    by.retain(sure);
+                }
+                Expected::List(by.into_iter().map(|(_, one)| one).collect())
+            }
+            // Who changed a law is told to who reads everything.
+            false => Value::Null.into(),
+        };
+        shown.set("changedBy", changed_by);
+        Ok(shown)
+    }
+
+    /// Whether it is only perhaps the one, and who it was.
+    fn changed_by(&self, row: &Row) -> Option<(bool, Expected)> {
+        let public: Value = serde_json::from_slice(&row.public).ok()?;
+        if public["kind"] != "law-changed-by" {
+            return None;
+        }
+        let actor = match self.verified.withheld.contains(&row.position) {
+            true => Expected::Unknown(Kind::Texts),
+            false => {
+                let personal = row.personal.as_deref().unwrap_or_default();
+                let personal: Value = serde_json::from_slice(personal).unwrap_or_default();
+                personal["actor"]["username"].clone().into()
+            }
+        };
+        let perhaps = public["perhaps"] == true;
+        let one = Expected::object([
+            ("actor", actor),
+            ("verb", public["verb"].clone().into()),
+            ("time", public["writtenAt"].clone().into()),
+            ("event", public["event"].clone().into()),
+            ("perhaps", perhaps.into()),
+        ]);
+        Some((perhaps, one))
+    }
+
+    /// Gaps; how many are listed. Everyone who reads anything is shown all of them.
+    pub(super) async fn gaps(&mut self) -> Result<u64, Failure> {
+        let gaps = self.verified.view.gaps(false).map_err(no_room)?;
+        let gaps: BTreeMap<u64, Row> = gaps
+            .into_iter()
+            .map(|gap| (gap.row.position, gap.row))
+            .collect();
+        let leaves = (0..self.size()).filter(|at| self.class(*at) == Some(Class::Gap));
+        let leaves: Vec<u64> = leaves.collect();
+        let mut walk = Walk::new("/api/gaps", None);
+        while let Some(page) = walk.next(self.client).await? {
+            if walk.pages == 1 {
+                self.total(&walk.path, uncapped(leaves.len() as u64), &page)
+                    .await?;
+            }
+            for item in page["items"].as_array().into_iter().flatten() {
+                let Some(position) = self.place(&mut walk, item).await? else {
+                    continue;
+                };
+                if self.class(position) != Some(Class::Gap) {
+                    self.report.find(format!(
+                        "{} shows an entry {position}, which is no gap",
+                        walk.path
+                    ));
+                    continue;
+                }
+                if let Some(row) = gaps.get(&position) {
+                    self.in_order(&mut walk, row);
+                }
+                let mut expected = self.gap(position, gaps.get(&position));
+                let closed = item["closedBy"].as_u64().filter(|at| *at >= self.size());
+                if let Some(at) = closed
+                    && self.grown((at - self.size()).saturating_add(1)).await?
+                {
+                    expected.set("closed", Expected::Unknown(Kind::Newer));
+                    expected.set("closedBy", Expected::Unknown(Kind::Newer));
+                }
+                self.compare(expected, item, position, &walk.path)?;
+            }
+            if walk.has_no_end() {
+                self.report.find(format!("{} has no end", walk.path));
+                return Ok(walk.seen.len() as u64);
+            }
+        }
+        for position in leaves {
+            if walk.pages > 0 && !walk.seen.contains(&position) {
+                self.report.find(format!(
+                    "entry {position} is in the ledger, but not in {}",
+                    walk.path
+                ));
+            }
+        }
+        Ok(walk.seen.len() as u64)
+    }
+
+    fn gap(&self, position: u64, row: Option<&Row>) -> Expected {
+        let recorded = self.recorded(position);
+        let mut shown = match row {
+            Some(row) => {
+                let mut shown = Expected::Object(members(&row.public));
+                for name in GAP {
+                    if shown.get(name).is_none() {
+                        shown.set(name, Value::Null);
+                    }
+                }
+                shown.set("closed", row.closed_by.is_some());
+                shown.set("closedBy", json!(row.closed_by));
+                shown
+            }
+            // Its parts are not served to who reads a namespace: its place in the tree is.
+            None => {
+                let mut shown = Expected::object([]);
+                for name in &GAP[..GAP_FIELDS] {
+                    shown.set(name, Expected::Unknown(Kind::Gaps));
+                }
+                for name in &GAP[GAP_FIELDS..] {
+                    shown.set(name, Value::Null);
+                }
+                for name in ["closed", "closedBy"] {
+                    shown.set(name, Expected::Unknown(Kind::Gaps));
+                }
+                shown
+            }
+        };
+        shown.set("position", position);
+        shown.set("recordedAt", recorded);
+        shown
+    }
+
+    fn recorded(&self, position: u64) -> Option<String> {
+        let at = usize::try_from(position).ok()?;
+        Some(time(self.leaves.get(at)?.as_ref()?.recorded_at))
+    }
+}
