@@ -1,12 +1,17 @@
 //! A table: columns as wide as they need, the last one as wide as there is room.
 
 use crate::screen::{Screen, Style};
-use crate::text::{cut, width};
+use crate::text::{cut, short_time, width};
 
 /// Between two columns.
 const SPACE: usize = 2;
 /// The last column is given at least this, whatever the others would like.
 const LAST: usize = 24;
+/// No column gets less; one that likes no more than `SMALL` is never cut.
+const LEAST: usize = 7;
+const SMALL: usize = 8;
+/// A column of times gets no less.
+const TIME: usize = "11-30 23:26".len();
 
 /// One column.
 pub struct Column {
@@ -77,7 +82,8 @@ fn table(
         .map(|&at| natural(screen, columns, rows, at))
         .collect();
     if let Some(total) = screen.width {
-        fit(&mut widths, total);
+        let least: Vec<usize> = used.iter().map(|&at| least(columns, rows, at)).collect();
+        fit(&mut widths, &least, total);
     }
     let widths = Widths(used.into_iter().zip(widths).collect());
     let heading = |at: usize| Cell::styled(Style::Dim, columns[at].title);
@@ -101,7 +107,7 @@ pub fn line(screen: Screen, widths: &Widths, row: &[Cell]) -> String {
             Some(_) => wide,
             None => wide.max(width(&row[at].text)),
         };
-        let shown = cut(&row[at].text, wide);
+        let shown = field(&row[at].text, wide);
         let pad = " ".repeat(wide - width(&shown) + SPACE);
         line.push_str(&screen.paint(row[at].style, &shown));
         line.push_str(&pad);
@@ -128,21 +134,42 @@ fn natural(screen: Screen, columns: &[Column], rows: &[Vec<Cell>], at: usize) ->
     }
 }
 
+/// What is left of a column when all are cut.
+fn least(columns: &[Column], rows: &[Vec<Cell>], at: usize) -> usize {
+    let is_time = |row: &Vec<Cell>| short_time(&row[at].text).is_some();
+    match columns[at].most {
+        most if most <= SMALL => most,
+        _ if rows.iter().any(is_time) => TIME,
+        _ => LEAST,
+    }
+}
+
 /// The last column takes what is left; if that is too little, the widest others give.
-fn fit(widths: &mut [usize], total: usize) {
+fn fit(widths: &mut [usize], least: &[usize], total: usize) {
     let spaces = SPACE * widths.len().saturating_sub(1);
     let Some((last, others)) = widths.split_last_mut() else {
         return;
     };
     let wanted = (*last).min(LAST);
     while others.iter().sum::<usize>() + spaces + wanted > total {
-        match others.iter_mut().max() {
-            Some(widest) if *widest > 8 => *widest -= 1,
-            _ => break,
+        let give = others.iter_mut().zip(least);
+        let give = give.filter(|(wide, least)| **wide > **least);
+        match give.map(|(wide, _)| wide).max() {
+            Some(widest) => *widest -= 1,
+            None => break,
         }
     }
     let left = total.saturating_sub(others.iter().sum::<usize>() + spaces);
-    *last = (*last).min(left.max(8));
+    *last = (*last).min(left.max(LEAST));
+}
+
+/// A text in so many columns.
+fn field(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let short = short_time(text).filter(|short| width(short) <= most);
+    short.unwrap_or_else(|| cut(text, most))
 }
 
 #[cfg(test)]
@@ -213,6 +240,41 @@ mod tests {
             assert!(
                 table.lines().all(|line| width(line) <= columns),
                 "{columns}:\n{table}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_loses_year_and_seconds_and_an_id_nothing() {
+        let column = |title, most| Column { title, most };
+        let columns = [
+            column("ID", 8),
+            column("TIME", 20),
+            column("OBJECT", 30),
+            column("POLICY", 30),
+            column("ACTOR", 30),
+            column("MESSAGE", usize::MAX),
+        ];
+        let fields = [
+            "abcdefgh",
+            "2026-11-30 23:26:44Z",
+            "PullRequest/with-a-long-name",
+            "one-of-many-policies-of-ours",
+            "sa:krate-system/krate-krate",
+            "a description of at least twenty characters is wanted here",
+        ];
+        let row = || fields.map(Cell::plain).into();
+        let table = |width| {
+            let colour = false;
+            render(Screen { width, colour }, &columns, &[row()])
+        };
+        assert!(table(None).contains("abcdefgh  2026-11-30 23:26:44Z  Pull"));
+        for wide in [60, 70, 80, 90] {
+            let table = table(Some(wide));
+            assert!(table.lines().all(|line| width(line) <= wide), "{table}");
+            assert!(
+                table.contains("abcdefgh  11-30 23:26  "),
+                "{wide}:\n{table}"
             );
         }
     }

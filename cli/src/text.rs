@@ -92,6 +92,12 @@ pub fn cut(text: &str, most: usize) -> String {
     kept
 }
 
+/// A time without year and seconds, `11-30 23:26`: where there is no room for all of it.
+pub fn short_time(text: &str) -> Option<String> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    Some(time.strftime("%m-%d %H:%M").to_string())
+}
+
 /// Broken between words into lines of at most so many columns.
 pub fn wrap(text: &str, most: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

@@ -30,12 +30,13 @@ wqdrdkem  2026-10-05 12:00:01Z  krate-org-globex  PullRequest/pr-1  sa:krate-sys
         !one.contains("NAMESPACE") && one.lines().count() == 2,
         "{one}"
     );
-    let narrow = world.run_with(&["list"], &[("COLUMNS", "100")]).ok();
+    let narrow = world.run_with(&["list"], &[("COLUMNS", "80")]).ok();
     assert!(
-        narrow.lines().all(|line| line.chars().count() <= 100),
+        narrow.lines().all(|line| line.chars().count() <= 80),
         "{narrow}"
     );
     assert!(narrow.contains('…'), "{narrow}");
+    assert!(narrow.contains("  10-05 12:00  "), "{narrow}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -254,7 +254,7 @@ fn runs_and_hooks() -> Vec<Step> {
         ),
         denied(
             CONSOLE,
-            "starts pipeline web-3, trusted, of a bare name: two hooks",
+            "starts web-3, trusted, of a bare name: two hooks",
             Action::Create(bare),
             Expected {
                 policies: &[
