@@ -5,6 +5,7 @@ mod sworn;
 
 use crate::audit::AuditEvent;
 use crate::denial::{DenialId, Record};
+use crate::law::LawWrite;
 use crate::policies::PolicyList;
 use crate::testimony::{Keys, Testimony};
 use crate::verdict::{Called, Judgement, judge};
@@ -170,6 +171,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// The write, if it was admitted.
     pub write: Option<Box<Write>>,
+    /// The write, if it was one of law and was stored, or may have been.
+    pub law_write: Option<Box<LawWrite>>,
     /// The event was put together from an export that says less than a raw event.
     pub derived: bool,
     /// The request was a denied deletecollection: ask the witness which object was
@@ -231,6 +234,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         Outcome::Counted(counted) => *counted == Counted::Admitted,
     };
     let write = admitted.then(|| Box::new(case.write(time)));
+    let law_write = governed.then(|| LawWrite::of(event, &id, time)).flatten();
     Ok(Finding {
         id,
         time,
@@ -240,6 +244,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         refused,
         outcome,
         write,
+        law_write: law_write.map(Box::new),
         derived: event.derived.is_some(),
     })
 }

@@ -17,11 +17,13 @@ mod kinds;
 mod object;
 pub mod summary;
 pub mod text;
+mod write;
 
 pub use book::{AWAY, LawBook, PENDING, Shelves};
 pub use entry::{Change, Entry};
 pub use kinds::{KINDS, Kind};
 pub use object::{Binding, Body, Object};
+pub use write::LawWrite;
 
 use jiff::{SignedDuration, Timestamp};
 

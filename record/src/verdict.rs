@@ -200,6 +200,22 @@ fn withheld<'a>(code: u16, called: Called) -> Judgement<'a> {
     Judgement::Record(verdict, Refusal::Withheld)
 }
 
+/// False only where the answer says that nothing was stored.
+pub fn may_be_stored(event: &AuditEvent) -> bool {
+    let code = event
+        .response_status
+        .as_ref()
+        .map_or(0, |status| status.code);
+    match code {
+        _ if event.stage == "Panic" => true,
+        401 | 429 => false,
+        403 if forbidden_by_authorizer(event) => false,
+        // Some of a collection may be gone before one of it is refused.
+        400..500 => event.verb == "deletecollection",
+        _ => true,
+    }
+}
+
 fn forbidden_by_authorizer(event: &AuditEvent) -> bool {
     event
         .annotations

@@ -95,7 +95,7 @@ pub struct Audit {
     /// Plain HTTP without certificates; loopback addresses only.
     #[arg(long, conflicts_with_all = ["audit_tls_cert", "audit_client_ca"])]
     pub audit_insecure: bool,
-    /// Read kube-apiserver's own audit log.
+    /// Read kube-apiserver's own audit log; once for each API server.
     #[arg(long, value_name = "NAME=PATH", value_parser = pair)]
     pub audit_file: Vec<(String, String)>,
     /// After which time a testimony whose audit event has not come is a gap.

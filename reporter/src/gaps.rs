@@ -226,6 +226,14 @@ impl Amendment {
         Amendment::new("gap-closed", gap, "", now)
     }
 
+    /// It was proved that nothing is missing.
+    #[must_use]
+    pub fn gap_disproved(gap: &str, because: String, now: Timestamp) -> Amendment {
+        let mut amendment = Amendment::gap_closed(gap, now);
+        amendment.detail = because;
+        amendment
+    }
+
     /// Some of the missing numbers have come; with `closed` the last of them.
     #[must_use]
     pub fn late(gap: &str, closed: bool, mut numbers: Vec<u64>, now: Timestamp) -> Amendment {

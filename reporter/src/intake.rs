@@ -13,6 +13,7 @@ pub mod deniers;
 mod excepted;
 mod import;
 mod law;
+pub(crate) mod law_writes;
 pub mod outcome;
 mod unreadable;
 
@@ -32,6 +33,7 @@ use docket_record::examine::{Counted, Finding, Outcome, Sworn};
 use docket_record::kyverno_event::Hearsay;
 use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
+use law_writes::LawWrites;
 use outcome::{Outcomes, Waiting};
 use ring::digest::{SHA256, digest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -169,6 +171,7 @@ pub struct Intake {
     excepted: excepted::Passes,
     deniers: Deniers,
     lawgivers: law::Lawgivers,
+    law_writes: LawWrites,
     outcomes: Outcomes,
     unreadable: unreadable::Unreadable,
 }
@@ -214,6 +217,7 @@ impl Intake {
             failed_open: VecDeque::new(),
             links: import::Links::load(store)?,
             lawgivers: law::Lawgivers::load(store)?,
+            law_writes: LawWrites::load(store, now)?,
             objects: Objects::default(),
             excepted: excepted::Passes::default(),
             deniers: Deniers::load(store, waits.others, now)?,
@@ -319,6 +323,7 @@ impl Intake {
         batch.entries.extend(outcomes);
         batch.state.extend(self.links.state());
         batch.state.extend(self.lawgivers.state());
+        batch.state.extend(self.law_writes.state());
         batch.state.extend(self.unreadable.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
@@ -501,6 +506,9 @@ impl Intake {
             *told.testimonies.entry("verified").or_default() += 1;
         }
         disputed |= again && self.links.is_another(&finding, how, store)?;
+        if let Some(write) = finding.law_write.take() {
+            self.law_writes.add(*write);
+        }
         if let Some(write) = &finding.write {
             self.objects.wrote(write);
             self.lawgivers.wrote(write, now, &mut batch.entries);

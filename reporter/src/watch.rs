@@ -19,34 +19,38 @@
 //! still, and when more changes wait for the ledger than are kept. The time between is an
 //! absence like a restart: a gap entry, and nothing is exact in it that changed.
 
+mod awake;
 mod discovery;
+mod proof;
+mod recording;
 mod stream;
 mod table;
 
-use crate::gaps::json;
+pub use recording::recorded;
+
+use crate::gaps::Amendment;
 use crate::health::Part;
-use crate::intake::Arrival;
 use crate::law::{self, HELD, Laws};
 use crate::metrics::Metrics;
 use crate::writer::{Unavailable, Writer};
 use anyhow::{Context as _, Result};
+use awake::Awake;
 use discovery::Served;
-use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::query::Reader;
-use docket_record::law::{Entry, KINDS, Kind, LawBook, Object, autogen};
+use docket_record::law::{KINDS, Kind, Object};
 use futures::StreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _, OptionFuture};
 use futures::stream::{AbortHandle, BoxStream, SelectAll, abortable};
 use jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::{Client, ResourceExt as _};
-use serde_json::Value;
+use proof::Evidence;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::{Event, Times, watching};
-use table::{KNOWN, Table};
+use table::Table;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Between two looks at what the cluster serves.
@@ -61,13 +65,10 @@ const QUESTION: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Changes within this time are published together.
 const SETTLE: Duration = Duration::from_millis(50);
-/// Laws in one transaction.
-const LAWS: usize = 100;
 /// Laws that wait for the ledger, besides those of a list. A text has up to 64 KiB.
 const WAITING: usize = 1000;
 
-/// How many entries, amendments and gaps.
-type Committed = ([usize; 3], Result<(), Unavailable>);
+type Committed = (Due, Result<(), Unavailable>);
 type Discovered = (Timestamp, Result<Served, String>);
 
 /// All watches and what they have seen.
@@ -81,12 +82,20 @@ pub struct Watch {
     watched: BTreeMap<&'static Kind, (ApiResource, AbortHandle)>,
     streams: SelectAll<BoxStream<'static, (&'static Kind, Event)>>,
     table: Table,
-    /// Under way: a commit.
+    /// Names of the file sources.
+    files: Vec<String>,
+    /// Gaps that are to be closed.
+    closing: Vec<Amendment>,
+    /// The absences are not on record as they are now.
+    judged: bool,
+    /// Under way: a commit, and what it is of.
     committing: Option<BoxFuture<'static, Committed>>,
     /// Under way: what the cluster serves.
     discovering: Option<BoxFuture<'static, Discovered>>,
     /// Under way: whether the API server answers.
     asking: Option<BoxFuture<'static, bool>>,
+    /// Under way: what the file sources say of absences.
+    proving: Option<BoxFuture<'static, Result<Evidence>>>,
     /// Too much waits for the ledger: nothing is watched until it is there.
     full: bool,
     discovered: bool,
@@ -94,6 +103,8 @@ pub struct Watch {
     times: Times,
     /// Between two questions to the API server whether it is there.
     questions: Duration,
+    /// Between two signs of life on record, which bound what a restart does not know.
+    heartbeats: Duration,
 }
 
 /// What the loop woke for.
@@ -103,12 +114,22 @@ enum Turn {
     Committed(Committed),
     Discovered(Discovered),
     Answered(bool),
+    Read(Result<Evidence>),
     Look,
     Pulse,
 }
 
-/// When things are due.
+/// How much of what waits for the ledger.
+#[derive(Clone, Copy)]
 struct Due {
+    entries: usize,
+    amendments: usize,
+    gaps: usize,
+    closing: usize,
+}
+
+/// When things are to be done.
+struct Schedule {
     look: Instant,
     pulse: Instant,
     question: Instant,
@@ -118,12 +139,14 @@ struct Due {
 
 impl Watch {
     /// Nothing is asked before [`Watch::run`]. `store`: the ledger's file, for what was
-    /// known before.
+    /// known before. `files`: the names of the file sources, which may prove of an absence
+    /// that nothing happened.
     #[must_use]
     pub fn new(
         client: Client,
         laws: Arc<Laws>,
         store: PathBuf,
+        files: Vec<String>,
         writer: Writer,
         health: Part,
         metrics: Metrics,
@@ -138,14 +161,19 @@ impl Watch {
             watched: BTreeMap::new(),
             streams: SelectAll::new(),
             table: Table::default(),
+            files,
+            closing: Vec::new(),
+            judged: false,
             committing: None,
             discovering: None,
             asking: None,
+            proving: None,
             full: false,
             discovered: false,
             synced: false,
             times: Times::default(),
             questions: QUESTION,
+            heartbeats: HEARTBEAT,
         }
     }
 
@@ -157,11 +185,11 @@ impl Watch {
     pub async fn run(mut self) -> Result<()> {
         self.table = self.load().await?;
         let begun = Instant::now();
-        let mut due = Due {
+        let mut due = Schedule {
             look: begun,
             pulse: begun,
             question: begun + self.questions,
-            heartbeat: begun + HEARTBEAT,
+            heartbeat: begun + self.heartbeats,
             publish: None,
         };
         let mut awake = Awake::now();
@@ -180,6 +208,7 @@ impl Watch {
                 Some(answered) = OptionFuture::from(self.asking.as_mut()) => {
                     Turn::Answered(answered)
                 }
+                Some(read) = OptionFuture::from(self.proving.as_mut()) => Turn::Read(read),
                 () = sleep_until(due.look), if looks => Turn::Look,
                 () = sleep_until(due.pulse) => Turn::Pulse,
             };
@@ -195,7 +224,7 @@ impl Watch {
         }
     }
 
-    fn turn(&mut self, turn: Turn, due: &mut Due) {
+    fn turn(&mut self, turn: Turn, due: &mut Schedule) {
         let now = Instant::now();
         match turn {
             Turn::Told(kind, event) => {
@@ -211,12 +240,17 @@ impl Watch {
                 self.publish();
                 self.commit(false);
             }
-            Turn::Committed((counts, done)) => {
+            Turn::Committed((of, done)) => {
                 self.committing = None;
-                if done.is_ok() && counts != [0; 3] {
-                    let [entries, amendments, gaps] = counts;
-                    self.table.committed(entries, gaps);
-                    self.table.amended(amendments);
+                if done.is_ok() {
+                    self.closing.drain(..of.closing);
+                    self.table.committed(of.entries, of.gaps);
+                    self.table.amended(of.amendments);
+                } else {
+                    // Not known to be kept: all of it is due again.
+                    self.judged = true;
+                }
+                if done.is_ok() && of.entries + of.amendments + of.gaps > 0 {
                     self.commit(false);
                     self.publish();
                 }
@@ -255,6 +289,13 @@ impl Watch {
                     due.publish = due.publish.or(Some(now));
                 }
             }
+            Turn::Read(read) => {
+                self.proving = None;
+                match read {
+                    Ok(evidence) => self.judge(&evidence),
+                    Err(error) => tracing::warn!("an absence cannot be judged now: {error:#}"),
+                }
+            }
             Turn::Pulse => {
                 due.pulse = now + PULSE;
                 if now >= due.question && self.asking.is_none() {
@@ -262,7 +303,8 @@ impl Watch {
                 }
                 let beats = now >= due.heartbeat;
                 if beats {
-                    due.heartbeat = now + HEARTBEAT;
+                    due.heartbeat = now + self.heartbeats;
+                    self.prove();
                 }
                 self.commit(beats);
             }
@@ -281,12 +323,7 @@ impl Watch {
         })
         .await?
         .context("the laws of earlier days cannot be read")?;
-        let known = states.into_iter().find(|(key, _)| key == KNOWN);
-        Ok(Table::load(
-            laws,
-            begins,
-            known.as_ref().map(|(_, bytes)| bytes.as_slice()),
-        ))
+        Ok(Table::load(laws, begins, &states))
     }
 
     fn look(&mut self) {
@@ -436,80 +473,6 @@ impl Watch {
         };
         self.asking = Some(asking.boxed());
     }
-
-    /// Hands over what is due; `beat`: the signs of life even if nothing else is.
-    fn commit(&mut self, beat: bool) {
-        if self.committing.is_some() {
-            return;
-        }
-        let (entries, gaps) = self.table.due(LAWS);
-        let amendments = self.table.amendments(entries.len(), LAWS);
-        let counts = [entries.len(), amendments.len(), gaps.len()];
-        if counts == [0; 3] && !beat {
-            return;
-        }
-        let laws = entries.iter().map(entry);
-        let arrival = Arrival {
-            entries: laws.chain(amendments.iter().map(amendment)).collect(),
-            gaps: gaps.to_vec(),
-            state: vec![(KNOWN.to_owned(), Some(self.table.known(entries.len())))],
-            ..Arrival::default()
-        };
-        let writer = self.writer.clone();
-        // What is not kept is due again at the next pulse.
-        let committing = async move { (counts, writer.commit(arrival).await) };
-        self.committing = Some(committing.boxed());
-    }
-
-    fn publish(&mut self) {
-        if !self.synced && self.discovered {
-            match self.table.waiting() {
-                None if self.table.pending() == 0 => {
-                    self.synced = true;
-                    self.health.ready();
-                    tracing::info!("all policies are known");
-                }
-                None => self.health.not_ready("they are not on record yet"),
-                Some(kind) => {
-                    self.health
-                        .not_ready(format!("waiting for the first list of {}", kind.full()));
-                }
-            }
-        }
-        let held = Timestamp::now()
-            .saturating_sub(HELD)
-            .unwrap_or(Timestamp::MIN);
-        let book = self.table.book(held, self.synced);
-        self.metrics
-            .cluster
-            .policies
-            .set(i64::try_from(book.now().policies.len()).unwrap_or(i64::MAX));
-        self.laws.publish(book);
-    }
-}
-
-/// Whether this process went on running.
-struct Awake {
-    instant: Instant,
-    time: Timestamp,
-}
-
-impl Awake {
-    fn now() -> Awake {
-        Awake {
-            instant: Instant::now(),
-            time: Timestamp::now(),
-        }
-    }
-
-    /// True if more time has passed since the last call than a pulse explains. Both clocks
-    /// are asked: one of them stands still while a machine sleeps.
-    fn stood_still(&mut self, late: Duration) -> bool {
-        let before = std::mem::replace(self, Awake::now());
-        let by_time = Duration::try_from(self.time.duration_since(before.time));
-        let passed = self.instant.duration_since(before.instant);
-        passed.max(by_time.unwrap_or_default()) > late
-    }
 }
 
 fn read(resource: &ApiResource, mut object: DynamicObject, metrics: &Metrics) -> Option<Object> {
@@ -530,51 +493,6 @@ fn read(resource: &ApiResource, mut object: DynamicObject, metrics: &Metrics) ->
         );
     }
     read
-}
-
-fn entry(law: &Entry) -> NewEntry {
-    NewEntry {
-        id: law.id.clone(),
-        class: Class::Law,
-        public: json(law),
-        personal: None,
-        exhibit: None,
-    }
-}
-
-fn amendment(made: &autogen::Amendment) -> NewEntry {
-    NewEntry {
-        id: made.id.clone(),
-        class: Class::Amendment,
-        public: json(made),
-        personal: None,
-        exhibit: None,
-    }
-}
-
-/// The law of a recorded day: all objects, in force at all times. Its entries carry the
-/// time at which each object was created.
-#[must_use]
-pub fn recorded(objects: &[Value]) -> (LawBook, Vec<NewEntry>) {
-    let mut entries = Vec::new();
-    let mut laws = Vec::new();
-    for value in objects {
-        let Some(object) = Object::read(value) else {
-            continue;
-        };
-        let created = value["metadata"]["creationTimestamp"].as_str();
-        let mut table = Table::default();
-        let time = created.and_then(|time| time.parse().ok());
-        let time = time.unwrap_or(Timestamp::UNIX_EPOCH);
-        table.listed(object.place.kind, vec![object.clone()], time, time);
-        for law in table.due(usize::MAX).0 {
-            entries.push(entry(law));
-            laws.push((object.clone(), law.id.clone()));
-        }
-        let made = table.amendments(table.due(usize::MAX).0.len(), usize::MAX);
-        entries.extend(made.iter().map(amendment));
-    }
-    (LawBook::always(laws), entries)
 }
 
 #[cfg(test)]

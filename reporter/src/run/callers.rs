@@ -42,10 +42,13 @@ pub(super) async fn callers(
         }
         None => {
             let client = client(arguments.kubeconfig.as_deref()).await?;
+            let files = arguments.audit.audit_file.iter();
+            let files = files.map(|(name, _)| name.clone()).collect();
             let watch = Watch::new(
                 client.clone(),
                 Arc::clone(&court.laws),
                 place.store.clone(),
+                files,
                 writer.clone(),
                 policies_part,
                 metrics.clone(),

@@ -31,6 +31,12 @@ struct More {
 }
 
 impl Aside {
+    /// True if nothing was put aside.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.apart.is_empty() && self.more.is_none()
+    }
+
     /// Puts one item aside. What is said of it: nothing of it is quoted.
     pub fn item(
         &mut self,

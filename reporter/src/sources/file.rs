@@ -60,6 +60,10 @@ struct Place {
     read_to: u64,
     /// When this place was reached, milliseconds.
     at: i64,
+    /// Since when every line was read and understood, milliseconds; 0 where that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    whole_since: i64,
     /// As [`Away`]; written here by earlier versions.
     #[serde(default, skip_serializing)]
     unreadable: Option<String>,
@@ -75,9 +79,31 @@ impl Place {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}
+
+/// How far a file source has come, as its state row says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct FileState {
+    #[serde(default)]
+    read_to: u64,
+    #[serde(default)]
+    whole_since: i64,
+}
+
+impl FileState {
+    /// The last line that was read was written then; the epoch where that is not known.
+    pub(crate) fn read_to(&self) -> Timestamp {
+        let micros = i64::try_from(self.read_to).unwrap_or(0);
+        Timestamp::from_microsecond(micros).unwrap_or_default()
+    }
+
+    /// Since then every line was read and understood; `None` where that is not known.
+    pub(crate) fn whole_since(&self) -> Option<Timestamp> {
+        let since = Some(self.whole_since).filter(|since| *since > 0);
+        since.and_then(|since| Timestamp::from_millisecond(since).ok())
+    }
 }
 
 /// What a step has led to.
@@ -157,7 +183,11 @@ impl Tail {
     ) -> anyhow::Result<Tail> {
         shared.metrics.sources.source(name);
         let place = shared.writer.state(&key(name)).await?;
-        let place: Option<Place> = place.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut place: Option<Place> = place.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(place) = place.as_mut().filter(|place| place.whole_since == 0) {
+            // Kept by an earlier version, which said nothing of it.
+            place.whole_since = Timestamp::now().as_millisecond();
+        }
         let away = shared.writer.state(&away::key(name)).await?;
         let away = away.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let before = place.as_ref().and_then(|place| place.unreadable.clone());
@@ -207,7 +237,8 @@ impl Tail {
     }
 }
 
-fn key(name: &str) -> String {
+/// State row of a file source.
+pub(crate) fn key(name: &str) -> String {
     format!("source/{name}")
 }
 

@@ -8,11 +8,18 @@ use docket_record::law::text::{self, Whole};
 use docket_record::law::{Body, Change, Entry, Kind, LawBook, Object, Place, Shelves, Version};
 use docket_record::law::{KINDS, autogen};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// State row: until when the watch of each kind is known to have seen everything.
 pub const KNOWN: &str = "law/known";
+/// Name of the source, in gaps.
+const SOURCE: &str = "law";
+/// State row: absences after which everything was as before.
+pub const ABSENCES: &str = "law/absences";
+/// Absences remembered; the gap of an older one stays open.
+const MOST: usize = 32;
 
 /// The newest version of an object.
 struct Latest {
@@ -37,6 +44,17 @@ struct State {
     listed: bool,
     /// It was not served when last looked at.
     unserved: bool,
+}
+
+/// A time in which not all kinds were watched, and after which everything was as before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absence {
+    /// Id of its gap.
+    pub gap: String,
+    /// From then on …
+    pub from: Timestamp,
+    /// … until then.
+    pub to: Timestamp,
 }
 
 /// How a version came to be known.
@@ -65,14 +83,22 @@ pub struct Table {
     /// Of laws that are on record, or among these entries.
     amendments: Vec<autogen::Amendment>,
     gaps: Vec<Gap>,
+    absences: VecDeque<Absence>,
 }
 
 impl Table {
     /// As the ledger left it: laws oldest first, all of them from `begins` on, and the
-    /// state row.
+    /// state rows.
     #[must_use]
-    pub fn load(laws: Vec<Recorded>, begins: Timestamp, known: Option<&[u8]>) -> Table {
-        let mut table = Table::default();
+    pub fn load(laws: Vec<Recorded>, begins: Timestamp, state: &[(String, Vec<u8>)]) -> Table {
+        let row = |key: &str| {
+            let row = state.iter().find(|(of, _)| of == key);
+            row.map_or(&b"null"[..], |(_, row)| row)
+        };
+        let mut table = Table {
+            absences: serde_json::from_slice(row(ABSENCES)).unwrap_or_default(),
+            ..Table::default()
+        };
         table.shelves.begin(begins);
         for Recorded { entry, autogen } in laws {
             let Some(place) = entry.place() else { continue };
@@ -98,9 +124,7 @@ impl Table {
             };
             table.latest.insert(place, latest);
         }
-        let known: BTreeMap<String, i64> = known
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default();
+        let known: BTreeMap<String, i64> = serde_json::from_slice(row(KNOWN)).unwrap_or_default();
         for kind in &KINDS {
             let until = known.get(&kind.full());
             if let Some(until) = until.and_then(|at| Timestamp::from_millisecond(*at).ok()) {
@@ -221,11 +245,27 @@ impl Table {
         }
         if let Some((from, found)) = self.missed.take() {
             let which = from.as_millisecond().to_string();
-            let gap = Gap::new("law", Cause::LawWatchAway, &which, now)
+            let changes = match found {
+                0 => "everything was as before afterwards".to_owned(),
+                1 => "1 change was found afterwards".to_owned(),
+                _ => format!("{found} changes were found afterwards"),
+            };
+            let gap = Gap::new(SOURCE, Cause::LawWatchAway, &which, now)
                 .spanning(from, now)
                 .saying(format!(
-                    "policies were not watched; {found} changes were found afterwards"
+                    "policies were not watched; {changes}. A policy could have been changed and \
+                     changed back meanwhile, or made and deleted"
                 ));
+            if found == 0 {
+                if self.absences.len() >= MOST {
+                    self.absences.pop_front();
+                }
+                self.absences.push_back(Absence {
+                    gap: gap.id.clone(),
+                    from,
+                    to: now,
+                });
+            }
             self.gaps.push(gap);
         }
     }
@@ -411,6 +451,32 @@ impl Table {
             body: Body::Gone,
         };
         self.versions.push((place.clone(), version));
+    }
+
+    /// Absences whose gaps are on record, and may be closed by proof.
+    pub fn absences(&self) -> impl Iterator<Item = &Absence> {
+        let due = |absence: &Absence| self.gaps.iter().any(|gap| gap.id == absence.gap);
+        self.absences.iter().filter(move |absence| !due(absence))
+    }
+
+    /// The proof is made, or can't be made any more.
+    pub fn judged(&mut self, gap: &str) {
+        self.absences.retain(|absence| absence.gap != gap);
+    }
+
+    /// The state row of the absences.
+    #[must_use]
+    pub fn unproven(&self) -> Vec<u8> {
+        json(&self.absences)
+    }
+
+    /// True if there is such an object now.
+    #[must_use]
+    pub fn holds(&self, kind: &str, namespace: &str, name: &str) -> bool {
+        let mut places = self.latest.keys();
+        places.any(|place| {
+            place.kind.full() == kind && place.namespace == namespace && place.name == name
+        })
     }
 
     /// Entries and amendments that are not on record yet.

@@ -1,17 +1,19 @@
 //! The loop against a double of the API server, and a ledger that the test plays.
 
+use super::table::ABSENCES;
 use super::*;
-use crate::gaps::Gap;
+use crate::gaps::{Gap, json as row};
 use crate::health::Health;
+use crate::intake::law_writes::{LawWrites, WRITES};
 use crate::writer::ByHand;
 use bytes::Bytes;
 use docket_ledger::store::{Options, Store};
-use docket_record::law::{AWAY, PENDING};
+use docket_record::law::{AWAY, Entry, PENDING};
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -66,6 +68,10 @@ impl Double {
             "/apis/policies.kyverno.io/v1" => json!({"groupVersion": "policies.kyverno.io/v1",
                 "resources": [{"name": "validatingpolicies", "singularName": "validatingpolicy",
                     "kind": "ValidatingPolicy", "namespaced": false, "verbs": ["list", "watch"]}]}),
+            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices" => {
+                json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList",
+                    "metadata": {}, "items": []})
+            }
             "/version" => json!({"major": "1", "minor": "36", "gitVersion": "v1.36.0",
                 "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "",
                 "compiler": "", "platform": ""}),
@@ -114,6 +120,8 @@ struct Bench {
     double: Double,
     laws: Arc<Laws>,
     ledger: ByHand,
+    /// What the watch reads.
+    store: Store,
     _dir: tempfile::TempDir,
 }
 
@@ -127,7 +135,7 @@ impl Bench {
             signing_seed: [7; 32],
             random: Box::new(|buffer| buffer.fill(1)),
         };
-        drop(Store::open(&path, options).unwrap());
+        let store = Store::open(&path, options).unwrap();
         let double = Double::default();
         double.objects.lock().unwrap().push(policy("Deny", 1));
         let (writer, ledger) = Writer::by_hand();
@@ -135,7 +143,9 @@ impl Bench {
         let part = Health::default().part("policies", "");
         let (metrics, _) = Metrics::new();
         let shared = Arc::clone(&laws);
-        let mut watch = Watch::new(double.client(), shared, path, writer, part, metrics);
+        let files = vec!["log".to_owned()];
+        let mut watch = Watch::new(double.client(), shared, path, files, writer, part, metrics);
+        watch.heartbeats = Duration::from_millis(100);
         watch.questions = Duration::from_millis(100);
         // Nothing here ends by itself.
         watch.times.watch = 3600;
@@ -144,6 +154,7 @@ impl Bench {
             double,
             laws,
             ledger,
+            store,
             _dir: dir,
         };
         let (entries, gaps) = bench.committed().await;
@@ -255,12 +266,49 @@ async fn more_changes_than_are_kept_are_an_absence_and_the_next_list_finds_the_l
     bench.until(|bench| bench.doubt().is_none()).await;
 }
 
-#[test]
-fn a_process_that_stood_still_notices() {
-    let late = Duration::from_secs(3600);
-    let mut awake = Awake::now();
-    assert!(!awake.stood_still(late));
-    awake.time = Timestamp::now() - jiff::SignedDuration::from_hours(2);
-    assert!(awake.stood_still(late), "the machine slept");
-    assert!(!awake.stood_still(late));
+#[tokio::test]
+async fn the_gap_of_an_absence_is_closed_when_the_log_proves_that_nothing_happened() {
+    let mut bench = Bench::new().await;
+    bench.double.hangs.store(true, Ordering::Relaxed);
+    let (entries, gaps) = bench.committed().await;
+    bench.double.hangs.store(false, Ordering::Relaxed);
+    assert_eq!((entries.len(), gaps.len()), (0, 1));
+    let gap = &gaps[0];
+    assert!(gap.detail.as_ref().unwrap().contains("made and deleted"));
+    // The log was read from long before until long after.
+    let hour = jiff::SignedDuration::from_hours(1);
+    let file = json!({
+        "whole_since": (gap.from - hour).as_millisecond(),
+        "read_to": (gap.to + hour).as_microsecond(),
+    });
+    let batch = docket_ledger::store::Batch {
+        entries: vec![gap.entry()],
+        state: vec![
+            ("source/log".to_owned(), Some(row(&file))),
+            (
+                WRITES.to_owned(),
+                Some(row(&LawWrites::new(gap.from - hour))),
+            ),
+        ],
+    };
+    bench.store.append(&batch, Timestamp::now()).unwrap();
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < patience, "it is never closed");
+        let (arrival, done) = bench.ledger.next().await;
+        let _ = done.send(Ok(0));
+        let Some(closed) = arrival.amendments.first() else {
+            continue;
+        };
+        let public: Value = serde_json::from_slice(&closed.entry().public).unwrap();
+        assert_eq!(public["kind"], "gap-closed");
+        assert_eq!(public["amends"], gap.id);
+        assert!(public["detail"].as_str().unwrap().contains("no write"));
+        let absences = arrival.state.iter().find(|(key, _)| key == ABSENCES);
+        assert_eq!(absences.unwrap().1.as_deref(), Some(&b"[]"[..]));
+        break;
+    }
+    // Once.
+    let (arrival, _) = bench.ledger.next().await;
+    assert!(arrival.amendments.is_empty());
 }

@@ -125,6 +125,78 @@ fn a_denial_of_the_moment_of_a_change_names_both_laws() {
     });
 }
 
+async fn absences(plane: &ControlPlane) -> Result<Vec<Value>> {
+    let mut found = gaps(plane).await?;
+    found.retain(|gap| gap["cause"] == "law-watch-away");
+    Ok(found)
+}
+
+/// The gap that a restart of the reporter leaves, with `meanwhile` while it is down.
+async fn restarted(
+    plane: &ControlPlane,
+    meanwhile: impl AsyncFnOnce() -> Result<()>,
+) -> Result<Value> {
+    let before = absences(plane).await?;
+    plane.stop_part(Part::Reporter);
+    meanwhile().await?;
+    plane.start_part(Part::Reporter).await?;
+    eventually("the gap is on record", Duration::from_secs(30), || async {
+        let found = absences(plane).await?;
+        let is_new = |gap: &Value| before.iter().all(|known| known["id"] != gap["id"]);
+        Ok(found.into_iter().find(is_new))
+    })
+    .await
+}
+
+async fn is_closed(plane: &ControlPlane, gap: &Value) -> Result<bool> {
+    let found = absences(plane).await?;
+    let same = found.iter().find(|found| found["id"] == gap["id"]);
+    Ok(same.context("the gap is there")?["closed"] == true)
+}
+
+#[test]
+fn a_restart_in_which_no_policy_was_written_leaves_no_open_gap_where_the_log_is_read_too() {
+    on_shared_runtime(async {
+        let plane = ControlPlane::start(Options {
+            audit_file_source: true,
+            ..Options::default()
+        })
+        .await?;
+        let namespace = plane.org_namespace("restarted").await?;
+        let policy = wants_ok("restarted-description", &namespace);
+        plane.apply_policies(std::slice::from_ref(&policy)).await?;
+        newest(&plane, "restarted-description", "created", false).await?;
+        // Until each watch has given a sign of life after it, and that is on record.
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        let gap = restarted(&plane, async || Ok(())).await?;
+        // The log goes on, past the end.
+        settle().await;
+        refused(&plane, &pull_request(&namespace, "later", "no")).await?;
+        let patience = Duration::from_secs(60);
+        eventually("it is closed by proof", patience, || async {
+            Ok(is_closed(&plane, &gap).await?.then_some(()))
+        })
+        .await?;
+
+        // Changed and changed back while nobody watches: it stays.
+        let gap = restarted(&plane, async || {
+            for severity in [json!("low"), Value::Null] {
+                let annotations = json!({"policies.kyverno.io/severity": severity});
+                let patch = json!({"metadata": {"annotations": annotations}});
+                plane.patch("dana", &policy, &patch).await?.accepted()?;
+            }
+            Ok(())
+        })
+        .await?;
+        settle().await;
+        refused(&plane, &pull_request(&namespace, "last", "no")).await?;
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        assert!(!is_closed(&plane, &gap).await?);
+        plane.stop();
+        Ok(())
+    });
+}
+
 #[test]
 fn what_happens_to_kyvernos_hooks_and_while_the_reporter_is_away_is_on_record() {
     on_shared_runtime(async {

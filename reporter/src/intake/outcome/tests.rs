@@ -127,6 +127,7 @@ impl Event {
             our_hook_failed_open: false,
             outcome,
             write,
+            law_write: None,
             collection: false,
             derived: false,
         }

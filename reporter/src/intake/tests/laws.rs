@@ -495,3 +495,61 @@ fn a_binding_that_changed_at_that_moment_is_a_doubt_like_its_policy() {
     assert_eq!(denied(&bench)["grade"], "ambiguous");
     assert_eq!(denied(&bench)["bindingLaws"], json!(["law-b", "law-b2"]));
 }
+
+/// What is remembered of writes to law.
+fn law_writes(bench: &Bench) -> Vec<String> {
+    let row = bench.store.as_ref().unwrap().state("law/writes").unwrap();
+    let row: Value = serde_json::from_slice(&row.unwrap()).unwrap();
+    let writes = row["writes"].as_array().unwrap().iter();
+    let text = |write: &Value, field: &str| write[field].as_str().unwrap().to_owned();
+    writes
+        .map(|write| format!("{} {}", text(write, "verb"), text(write, "name")))
+        .collect()
+}
+
+#[test]
+fn a_write_to_law_is_remembered_unless_nothing_can_have_been_stored() {
+    let mut bench = Bench::new();
+    bench.now = start() + SignedDuration::from_secs(60);
+    let coded = |verb: &str, name: &str, code: u16| {
+        let mut item = write("dana", verb, 30_000);
+        item["auditID"] = format!("{verb} {name} {code}").into();
+        item["objectRef"]["name"] = name.into();
+        item["responseStatus"] = json!({"metadata": {}, "code": code, "message": "no"});
+        item
+    };
+    let mut status = coded("update", "status", 200);
+    status["objectRef"]["subresource"] = "status".into();
+    let mut dry = coded("patch", "dry", 200);
+    dry["requestURI"] = "/apis/policies.kyverno.io/v1/validatingpolicies/dry?dryRun=All".into();
+    let mut other = coded("patch", "other", 200);
+    other["objectRef"]["resource"] = "globalcontextentries".into();
+    other["objectRef"]["apiGroup"] = "kyverno.io".into();
+    let mut forbidden = coded("deletecollection", "forbidden", 403);
+    forbidden["annotations"] = json!({"authorization.k8s.io/decision": "forbid"});
+    let items = [
+        coded("patch", "admitted", 200),
+        coded("update", "timed-out", 504),
+        coded("delete", "failed", 500),
+        coded("deletecollection", "begun", 403),
+        coded("create", "refused", 400),
+        coded("update", "conflict", 409),
+        coded("create", "too-many", 429),
+        status,
+        dry,
+        other,
+        forbidden,
+    ];
+    bench.deliver(&items);
+    let known = [
+        "patch admitted",
+        "update timed-out",
+        "delete failed",
+        "deletecollection begun",
+    ];
+    assert_eq!(law_writes(&bench), known);
+    // Another source, another process: the same writes.
+    bench.restart();
+    bench.deliver(&items);
+    assert_eq!(law_writes(&bench), known);
+}

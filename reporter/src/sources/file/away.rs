@@ -125,15 +125,22 @@ impl Tail {
         let Some(away) = &self.away else {
             return true;
         };
-        let closed = Amendment::gap_closed(&away.gap, Timestamp::now());
-        let arrival = Arrival {
+        let now = Timestamp::now();
+        let closed = Amendment::gap_closed(&away.gap, now);
+        let mut arrival = Arrival {
             amendments: vec![closed],
             state: vec![(key(&self.name), None)],
             ..Arrival::default()
         };
+        let place = self.place.clone().map(|place| Place {
+            whole_since: now.as_millisecond(),
+            ..place
+        });
+        let row = place.as_ref().map(json);
+        arrival.state.push((super::key(&self.name), row));
         let kept = self.writer.commit_blocking(arrival).is_ok();
         if kept {
-            self.away = None;
+            (self.away, self.place) = (None, place);
         }
         kept
     }

@@ -111,7 +111,7 @@ impl Tail {
             self.reading = None;
             lost = unpacked_by_none(candidate);
             if lost.is_none() {
-                return self.open(&candidate.path, start);
+                return self.open(&candidate.path, self.place.clone().unwrap_or(start));
             }
         }
         Err(io::ErrorKind::NotFound.into())
@@ -134,11 +134,15 @@ impl Tail {
             began: began.unwrap_or_else(|| before.map_or(0, |place| place.began)),
             read_to: before.map_or(0, |place| place.read_to),
             at: before.map_or_else(|| Timestamp::now().as_millisecond(), |place| place.at),
+            whole_since: before.map_or_else(
+                || Timestamp::now().as_millisecond(),
+                |place| place.whole_since,
+            ),
             ..Place::default()
         }
     }
 
-    fn be_at(&mut self, place: Place) -> bool {
+    pub(super) fn be_at(&mut self, place: Place) -> bool {
         let arrival = Arrival {
             state: vec![(key(&self.name), Some(json(&place)))],
             ..Arrival::default()
@@ -167,7 +171,7 @@ impl Tail {
             if !self.lost(Cause::FileCut, says, &place, Some(start.clone())) {
                 return Ok(Step::Refused);
             }
-            place = start;
+            place = self.place.clone().unwrap_or(start);
         }
         let input = if packed {
             let mut input = MultiGzDecoder::new(file);

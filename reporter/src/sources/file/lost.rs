@@ -30,6 +30,10 @@ impl Tail {
         let gap = Gap::new(&self.name, cause, &which, now)
             .spanning(from, to)
             .saying(says);
+        let next = next.map(|next| Place {
+            whole_since: now.as_millisecond(),
+            ..next
+        });
         let row = next.as_ref().map(crate::gaps::json);
         let arrival = Arrival {
             gaps: vec![gap],

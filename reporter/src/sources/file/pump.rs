@@ -118,6 +118,9 @@ impl Tail {
         let away = legacy
             .then(|| self.turns_legacy(&mut arrival, place))
             .flatten();
+        if legacy || !arrival.aside.is_empty() {
+            to.whole_since = now.as_millisecond();
+        }
         arrival.state.push((key(&self.name), Some(json(&to))));
         if self.writer.commit_blocking(arrival).is_err() {
             self.metrics.batch(&self.name, "unavailable");

@@ -673,3 +673,73 @@ fn the_place_and_the_entries_are_one_transaction() {
     bench.restart();
     assert_eq!(bench.tail.as_ref().unwrap().place.clone().unwrap(), place);
 }
+
+impl Bench {
+    /// As others read it. A moment later, so that two breaks have two times.
+    fn state(&self) -> FileState {
+        std::thread::sleep(Duration::from_millis(5));
+        let path = self.dir.path().join("ledger");
+        let reader = docket_ledger::query::Reader::open(&path).unwrap();
+        let states = reader.states().unwrap();
+        let row = states.iter().find(|(name, _)| *name == key("log"));
+        serde_json::from_slice(&row.unwrap().1).unwrap()
+    }
+}
+
+#[test]
+fn a_log_says_since_when_it_was_read_without_a_break() {
+    let mut bench = Bench::new();
+    bench.write(2);
+    bench.read();
+    let whole = bench.state().whole_since().unwrap();
+    // Renamed, finished, begun anew by another process: no break.
+    bench.write(1);
+    std::fs::rename(bench.log(), bench.rotated(1)).unwrap();
+    bench.restart();
+    bench.write(1);
+    let day = bench.day.clock;
+    bench.read();
+    assert_eq!(bench.state().whole_since(), Some(whole));
+    assert!(day.duration_since(bench.state().read_to()).as_secs().abs() < 60);
+    assert!(bench.causes().is_empty());
+    let mut last = whole;
+    let mut broke = |bench: &mut Bench, why: &str| {
+        bench.read();
+        let since = bench.state().whole_since().unwrap();
+        assert!(since > last, "{why}");
+        last = since;
+    };
+    bench.append(b"{\"kind\":\"Event\",\n");
+    broke(&mut bench, "a line that can't be read");
+    File::create(bench.log()).unwrap();
+    bench.write(1);
+    broke(&mut bench, "cut in place");
+    let legacy = "2026-12-01T10:00:01.885328047Z AUDIT: id=\"a\" stage=\"ResponseComplete\" ip=\"192.0.2.10\"\n";
+    bench.append(legacy.as_bytes());
+    broke(&mut bench, "lines that say too little");
+    bench.impatient();
+    std::fs::remove_file(bench.log()).unwrap();
+    bench.read();
+    bench.write(1);
+    broke(&mut bench, "gone for a while");
+    assert_eq!(bench.denials(), 6);
+}
+
+#[test]
+fn a_place_of_an_earlier_version_says_nothing_of_the_time_before() {
+    let mut bench = Bench::new();
+    bench.write(1);
+    bench.read();
+    let tail = bench.tail.as_mut().unwrap();
+    let place = Place {
+        whole_since: 0,
+        ..tail.place.clone().unwrap()
+    };
+    tail.be_at(place);
+    assert_eq!(bench.state().whole_since(), None);
+    let now = Timestamp::now();
+    bench.restart();
+    bench.write(1);
+    bench.read();
+    assert!(bench.state().whole_since().unwrap().as_millisecond() >= now.as_millisecond());
+}

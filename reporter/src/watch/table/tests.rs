@@ -53,11 +53,12 @@ fn restart(table: &Table, entries: &[Entry]) -> Table {
         entry: entry.clone(),
         autogen: Vec::new(),
     };
-    Table::load(
-        entries.iter().map(recorded).collect(),
-        time(-1000),
-        Some(&table.known(0)),
-    )
+    let state = [
+        (KNOWN.to_owned(), table.known(0)),
+        (ABSENCES.to_owned(), table.unproven()),
+    ];
+    let laws = entries.iter().map(recorded).collect();
+    Table::load(laws, time(-1000), &state)
 }
 
 #[test]
@@ -435,7 +436,8 @@ fn what_kyverno_makes_of_a_policy_is_an_amendment_of_its_law_and_no_new_version(
         entry: laws[0].clone(),
         autogen: amendments.collect(),
     };
-    let mut table = Table::load(vec![recorded], time(-1000), Some(&table.known(0)));
+    let state = [(KNOWN.to_owned(), table.known(0))];
+    let mut table = Table::load(vec![recorded], time(-1000), &state);
     list(&mut table, &[made("")], 400);
     assert!(amended(&mut table).is_empty());
     assert_eq!(all(&mut table), expected);

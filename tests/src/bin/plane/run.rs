@@ -69,6 +69,7 @@ async fn bring_up(progress: &Progress) -> Result<ControlPlane> {
     progress.heading("Starting a control plane with Kyverno and Docket");
     // Nobody wants to wait a minute here to be told who else denied.
     let options = Options {
+        audit_file_source: true,
         reporter_flags: vec!["--others-wait=5s".to_owned()],
         ..Options::default()
     };

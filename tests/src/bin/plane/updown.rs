@@ -19,7 +19,10 @@ pub async fn up(without_docket: bool) -> Result<ExitCode> {
     let options = if without_docket {
         Options::without_docket()
     } else {
-        Options::default()
+        Options {
+            audit_file_source: true,
+            ..Options::default()
+        }
     };
     let plane = ControlPlane::start_in(Place::run()?, options, &progress).await?;
     progress.heading("\nUp. To try it by hand:");
