@@ -27,7 +27,6 @@ pub mod metrics;
 pub mod numbers;
 pub mod objects;
 mod publish;
-mod relist;
 mod replay;
 pub mod reports;
 pub mod run;

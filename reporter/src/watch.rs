@@ -23,7 +23,7 @@ mod awake;
 mod discovery;
 mod proof;
 mod recording;
-mod stream;
+pub(crate) mod stream;
 mod table;
 
 pub use recording::recorded;

@@ -99,7 +99,10 @@ impl World {
         let (metrics, _) = Metrics::new();
         let (orgs, watch) = Orgs::watched(client.clone(), Names::default(), health, metrics);
         tokio::spawn(watch.run());
-        let callers = Callers::Cluster { client, orgs };
+        let callers = Callers::Cluster {
+            client,
+            orgs: Box::new(orgs),
+        };
         let settings = Settings {
             known: known.clone(),
             ..Settings::new(file, callers, store.verifier_key())

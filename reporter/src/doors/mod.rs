@@ -58,7 +58,7 @@ pub enum Callers {
         /// To ask.
         client: ::kube::Client,
         /// Which namespaces are an org's there.
-        orgs: Orgs,
+        orgs: Box<Orgs>,
     },
     /// A recorded day is shown (`--replay`): one token, which reads all of it.
     Replay {
@@ -153,7 +153,7 @@ impl State {
     pub fn new(settings: Settings) -> State {
         let replay = matches!(settings.callers, Callers::Replay { .. });
         let orgs = match &settings.callers {
-            Callers::Cluster { orgs, .. } => orgs.clone(),
+            Callers::Cluster { orgs, .. } => Orgs::clone(orgs),
             Callers::Replay { .. } => Orgs::by_name(settings.names.clone()),
         };
         let names = Config {

@@ -74,7 +74,10 @@ pub(super) async fn callers(
                 instance: arguments.instance.clone().unwrap_or_else(host_name),
             };
             tasks.spawn("publishing Events", publisher.run());
-            Ok(Callers::Cluster { client, orgs })
+            Ok(Callers::Cluster {
+                client,
+                orgs: Box::new(orgs),
+            })
         }
     }
 }

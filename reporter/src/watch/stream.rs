@@ -13,25 +13,26 @@ use kube::api::{Api, DynamicObject, ListParams, WatchEvent, WatchParams};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// First and longest pause before a broken watch begins again.
+/// First pause before a broken watch begins again.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONG_PAUSE: Duration = Duration::from_secs(30);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
 /// How long things may take.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// The API server is told to end a watch after so many seconds.
-    pub(super) watch: u32,
+    pub(crate) watch: u32,
     /// Its end may come so much sooner or later.
-    pub(super) margin: Duration,
+    pub(crate) margin: Duration,
     /// For the answer to one request.
-    pub(super) answer: Duration,
+    pub(crate) answer: Duration,
+    /// Longest pause before a broken watch begins again.
+    pub(crate) pause: Duration,
     /// A watch that took longer to open brings old news at first; a process that did
     /// nothing for longer has old news before it. Shorter than
     /// [`docket_record::law::WITHIN`], within which two versions are both held possible.
-    pub(super) late: Duration,
+    pub(crate) late: Duration,
 }
 
 impl Default for Times {
@@ -40,13 +41,14 @@ impl Default for Times {
             watch: 20,
             margin: Duration::from_secs(5),
             answer: Duration::from_secs(30),
+            pause: Duration::from_secs(30),
             late: Duration::from_secs(5),
         }
     }
 }
 
 /// What a watch tells.
-pub(super) enum Event {
+pub(crate) enum Event {
     /// All objects that there were when they were asked for.
     Listed {
         objects: Vec<DynamicObject>,
@@ -64,7 +66,7 @@ pub(super) enum Event {
 
 /// Why a watch begins again with a list.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broke {
+pub(crate) enum Broke {
     #[error(transparent)]
     Api(#[from] kube::Error),
     #[error("the API server refuses to go on: {0}")]
@@ -80,7 +82,7 @@ pub(super) enum Broke {
 }
 
 /// Events of one kind, for ever. A watch that broke is begun again after a pause.
-pub(super) fn watching(
+pub(crate) fn watching(
     api: Api<DynamicObject>,
     times: Times,
 ) -> impl Stream<Item = Event> + Send + 'static {
@@ -95,7 +97,7 @@ pub(super) fn watching(
             Ok(event) => event,
             Err(why) => {
                 watch.state = State::Away;
-                watch.pause = (watch.pause * 2).clamp(PAUSE, LONG_PAUSE);
+                watch.pause = (watch.pause * 2).clamp(PAUSE, watch.times.pause);
                 Event::Broke(why)
             }
         };

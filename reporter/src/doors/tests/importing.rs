@@ -1,7 +1,7 @@
 //! `POST /import`, with a real writer behind it.
 
 use super::cluster_double::ClusterDouble;
-use crate::doors::{Callers, Import, Settings, State, router};
+use crate::doors::{Callers, Import, Names, Orgs, Settings, State, router};
 use crate::events::{self, CLUSTER, Day};
 use crate::health::Health;
 use crate::metrics::{Metrics, render};
@@ -64,7 +64,7 @@ impl World {
         cluster.change(|cluster| cluster.importers.insert("admin".into()));
         let callers = Callers::Cluster {
             client: cluster.client(),
-            orgs: crate::doors::Orgs::by_name(crate::doors::Names::default()),
+            orgs: Box::new(Orgs::by_name(Names::default())),
         };
         let import = Import::new(Arc::new(court), writer, metrics);
         let settings = Settings {

@@ -117,7 +117,7 @@ impl World {
         tokio::spawn(watch.run());
         let callers = Callers::Cluster {
             client: cluster.client(),
-            orgs,
+            orgs: Box::new(orgs),
         };
         let mut settings = Settings::new(file, callers, store.verifier_key());
         settings.metrics = metrics;
