@@ -44,11 +44,25 @@ pub async fn run(server: &Server, arguments: Import) -> Result<(), Failure> {
     });
     let mut told = Told::new(output.output == Output::Json);
     for file in &files {
-        let report = one(&client, file, format, &mut told).await;
+        told.file_begins(&file::name(file));
+        let ended = one(&client, file, format, &mut told).await;
         told.file_ends();
-        report?;
+        match ended {
+            Ok(()) => {}
+            Err(Stopped::File(failure)) if files.len() == 1 => return Err(failure),
+            Err(Stopped::File(failure)) => told.refused(failure),
+            Err(Stopped::All(failure)) => return Err(failure),
+        }
     }
     told.end()
+}
+
+/// Why a file was not imported to its end.
+enum Stopped {
+    /// For what it is; other files may be better.
+    File(Failure),
+    /// No other file would fare better.
+    All(Failure),
 }
 
 /// One file, to its end.
@@ -57,16 +71,15 @@ async fn one(
     file: &Path,
     format: Option<import::Format>,
     told: &mut Told,
-) -> Result<(), Failure> {
-    let mut source = Source::open(file)?;
-    told.file_begins(&source);
-    let beginning = beginning(&mut source, format)?;
+) -> Result<(), Stopped> {
+    let mut source = Source::open(file).map_err(Stopped::File)?;
+    let beginning = beginning(&mut source, format).map_err(Stopped::File)?;
     let mut chunk = Chunk::default();
     let mut pieces = beginning.into_iter();
     loop {
         let piece = match pieces.next() {
             Some(piece) => Some(piece),
-            None => source.next_piece()?,
+            None => source.next_piece().map_err(Stopped::File)?,
         };
         let last = piece.is_none();
         if let Some(piece) = piece {
@@ -74,10 +87,11 @@ async fn one(
         }
         if chunk.is_full() || (last && !chunk.is_empty()) {
             let sent = std::mem::take(&mut chunk);
-            let report = send(client, format, &sent, told).await?;
-            told.chunk(&source, &sent, report);
+            let report = send(client, format, &sent, told).await;
+            told.chunk(&source, &sent, report.map_err(Stopped::All)?);
         }
         if last {
+            told.zeros(source.zeros());
             return Ok(());
         }
     }

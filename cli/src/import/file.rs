@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, could_not};
 use data_encoding::BASE64;
+use docket_record::import::packed::Packed;
 use docket_record::import::split::{LONGEST, Piece, Splitter};
 use flate2::bufread::MultiGzDecoder;
 use std::cell::Cell;
@@ -13,8 +14,7 @@ use std::rc::Rc;
 
 /// Read at once.
 const STEP: usize = 256 * 1024;
-/// How gzip begins, and how that looks in base64.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// How gzip begins in base64.
 const GZIP_BASE64: &[u8] = b"H4sI";
 
 pub(super) struct Source {
@@ -43,15 +43,20 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
+/// As it is named in what is said; `-` is standard input.
+pub(super) fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
 impl Source {
     /// `-` is standard input.
     pub(super) fn open(path: &Path) -> Result<Source, Failure> {
         let stdin = path.as_os_str() == "-";
-        let name = if stdin {
-            "standard input".to_owned()
-        } else {
-            path.display().to_string()
-        };
+        let name = name(path);
         let read = Rc::new(Cell::new(0));
         let open = || -> io::Result<(Box<dyn Read>, Option<u64>)> {
             if stdin {
@@ -67,12 +72,16 @@ impl Source {
         let opened = open().and_then(|(inner, length)| {
             let read = Rc::clone(&read);
             let mut input = BufReader::with_capacity(STEP, Counting { inner, read });
-            // An empty file is none of gzip.
-            let packed = input.fill_buf()?.starts_with(&GZIP);
-            let input: Box<dyn Read> = if packed {
-                Box::new(MultiGzDecoder::new(input))
-            } else {
-                Box::new(input)
+            // An empty file is in no way compressed.
+            let input: Box<dyn Read> = match Packed::of(input.fill_buf()?) {
+                Some(Packed::Gzip) => Box::new(MultiGzDecoder::new(input)),
+                Some(Packed::Other { name, command }) => {
+                    return Err(io::Error::other(format!(
+                        "it is compressed with {name}; nothing of it was imported. Unpack it: \
+                         {command} FILE | docket import -"
+                    )));
+                }
+                None => Box::new(input),
             };
             Ok((input, length))
         });
@@ -90,6 +99,11 @@ impl Source {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Zeros between its records.
+    pub(super) fn zeros(&self) -> u64 {
+        self.splitter.zeros()
     }
 
     /// Bytes read, and of how many, where that is known.
