@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::screen::note;
 use crate::text::plain;
 use chunk::Chunk;
-use docket_record::import::{self, Read, split::Piece};
+use docket_record::import::{self, ImportError, Read, split::Piece};
 use file::Source;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -108,6 +108,12 @@ fn beginning(source: &mut Source, format: Option<import::Format>) -> Result<Vec<
         let read = import::read(&piece.bytes, format);
         let (good, line) = (read.is_ok(), piece.line);
         let other = matches!(read, Ok(Read::Other));
+        if let Err(error @ ImportError::Legacy) = read {
+            return Err(Failure::CouldNot(format!(
+                "{}:{line}: {error}; nothing of it was imported",
+                source.name()
+            )));
+        }
         if let Err(error) = read {
             why = format!("line {line}: {error}");
         }
