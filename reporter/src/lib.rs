@@ -17,6 +17,7 @@ pub mod doors;
 #[allow(dead_code, reason = "each ring uses a part of it")]
 mod events;
 pub mod gaps;
+mod guard;
 pub mod health;
 pub mod intake;
 mod keys;

@@ -12,6 +12,7 @@
 //! was read too well then is amended by the intake; an Event of a policy that seemed to
 //! refuse nothing waits and is read again.
 
+use crate::guard::guarded;
 use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::Metrics;
@@ -206,7 +207,9 @@ fn hearsay(event: &Event, laws: &Laws, now: Timestamp) -> Result<Hearsay, &'stat
         note: text(&event.note),
         time,
     };
-    kyverno_event::read(&read, &laws.at(time)).map_err(kyverno_event::Ignored::label)
+    guarded(|| kyverno_event::read(&read, &laws.at(time)))
+        .unwrap_or(Err(Ignored::Unreadable))
+        .map_err(Ignored::label)
 }
 
 fn named(reference: &ObjectReference) -> Named<'_> {

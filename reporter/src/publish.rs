@@ -21,6 +21,7 @@ mod series;
 mod tests;
 
 use crate::doors::orgs::{Map, Orgs};
+use crate::guard::guarded;
 use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::Metrics;
@@ -196,7 +197,10 @@ impl Desk {
             match self.effect(&case, &row, &orgs) {
                 Ok((key, held)) => {
                     let instance = &self.publisher.instance;
-                    events.push((key, case.event(&policies, instance, 1, held)));
+                    match guarded(|| case.event(&policies, instance, 1, held)) {
+                        Some(event) => events.push((key, event)),
+                        None => self.publisher.metrics.published(Skip::Unreadable.name()),
+                    }
                 }
                 Err(outcome) => self.publisher.metrics.published(outcome),
             }
@@ -371,19 +375,21 @@ fn look(reader: &Reader, from: u64, now: Timestamp) -> Result<Vec<Looked>, Store
     Ok(rows.into_iter().map(|row| case(reader, row, now)).collect())
 }
 
+/// A fault of ours costs this Event.
 fn case(reader: &Reader, row: Row, now: Timestamp) -> Looked {
-    let mut case = Case::read(&row, now);
-    if let Ok(case) = &mut case
-        && case.may_have_an_owner()
-    {
-        // Without it the Event is about the namespace, which is true too.
-        let parts = reader.parts(row.position).ok().flatten();
-        let mut parts = parts.into_iter().flatten();
-        if let Some(exhibit) = parts.find(|part| part.part == Part::Exhibit) {
-            case.owned(&exhibit.bytes);
+    let case = guarded(|| {
+        let mut case = Case::read(&row, now)?;
+        if case.may_have_an_owner() {
+            // Without it the Event is about the namespace, which is true too.
+            let parts = reader.parts(row.position).ok().flatten();
+            let mut parts = parts.into_iter().flatten();
+            if let Some(exhibit) = parts.find(|part| part.part == Part::Exhibit) {
+                case.owned(&exhibit.bytes);
+            }
         }
-    }
-    (row, case)
+        Ok(case)
+    });
+    (row, case.unwrap_or(Err(Skip::Unreadable)))
 }
 
 async fn open(path: PathBuf) -> Result<Reader> {

@@ -29,6 +29,7 @@ mod table;
 pub use recording::recorded;
 
 use crate::gaps::Amendment;
+use crate::guard::guarded;
 use crate::health::Part;
 use crate::law::{self, HELD, Laws};
 use crate::metrics::Metrics;
@@ -482,7 +483,7 @@ fn read(resource: &ApiResource, mut object: DynamicObject, metrics: &Metrics) ->
     let read = serde_json::to_value(object).ok().and_then(|mut object| {
         object["kind"] = resource.kind.clone().into();
         object["apiVersion"] = resource.api_version.clone().into();
-        Object::read(&object)
+        guarded(|| Object::read(&object)).flatten()
     });
     if read.is_none() {
         metrics.cluster.bad_policies.inc();

@@ -14,6 +14,7 @@
 
 mod apart;
 
+use crate::guard::guarded;
 use crate::health::Part;
 use crate::intake::outcome::Waiting;
 use crate::intake::{Arrival, Intake, Told, Waits};
@@ -22,7 +23,6 @@ use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
 use docket_record::kyverno_event::Hearsay;
 use jiff::Timestamp;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -278,14 +278,14 @@ impl Thread {
         let (store, intake) = self.store().map_err(|Unavailable| Failed::Unavailable)?;
         // Both are thrown away after a panic; SQLite rolls back what was begun.
         let commit = || intake.commit(store, arrivals, Timestamp::now());
-        let committed = catch_unwind(AssertUnwindSafe(commit));
+        let committed = guarded(commit);
         let seconds = began.elapsed().as_secs_f64();
         self.metrics.ledger.commit_seconds.observe(seconds);
         match committed {
-            Ok(committed) => self
+            Some(committed) => self
                 .settle(committed)
                 .map_err(|Unavailable| Failed::Unavailable),
-            Err(_) => Err(self.panicked()),
+            None => Err(self.panicked()),
         }
     }
 
@@ -297,7 +297,7 @@ impl Thread {
             let ticked = intake.tick(store, Timestamp::now(), reached);
             (ticked, intake.missing())
         };
-        let Ok((ticked, missing)) = catch_unwind(AssertUnwindSafe(tick)) else {
+        let Some((ticked, missing)) = guarded(tick) else {
             self.panicked();
             return;
         };
@@ -311,8 +311,7 @@ impl Thread {
         self.metrics.panicked("committing");
         self.careful = true;
         if let Some((_, intake)) = self.held.take() {
-            let hearsay = catch_unwind(AssertUnwindSafe(|| intake.into_hearsay()));
-            self.hearsay = hearsay.unwrap_or_default();
+            self.hearsay = guarded(|| intake.into_hearsay()).unwrap_or_default();
         }
         // There is nothing to wait for.
         self.tried = None;
@@ -373,7 +372,7 @@ impl Thread {
                     Ok((store, intake))
                 })
             };
-            let Ok(opened) = catch_unwind(AssertUnwindSafe(open)) else {
+            let Some(opened) = guarded(open) else {
                 // What was heard is all that is not on disk.
                 self.metrics.panicked("committing");
                 self.hearsay.clear();

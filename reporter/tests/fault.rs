@@ -91,6 +91,28 @@ async fn what_was_acknowledged_before_a_kill_is_kept_exactly_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_one_gap_though_the_reporter_is_killed_between_its_deliveries() {
+    let mut reporter = Reporter::new(&[]);
+    let mut day = Day::new(Timestamp::now());
+    let mut bad = day.denied();
+    bad["responseStatus"]["code"] = "four hundred".into();
+    let batch = events::list(&[day.denied(), bad]);
+    for _ in 0..4 {
+        reporter.start().await;
+        let client = reporter.api_server();
+        for body in [&batch[..], b"not a batch"] {
+            let answer = reporter.post(&client, body.to_vec()).await;
+            assert!(answer.unwrap().ok());
+        }
+        reporter.kill();
+    }
+    reporter.start().await;
+    assert_eq!(reporter.rows(Class::Gap).len(), 2);
+    assert_eq!(reporter.denied().len(), 1);
+    reporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_retry_after_and_overcome() {
     let mut reporter = Reporter::new(&[]).limitable();
     reporter.start().await;

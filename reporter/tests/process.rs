@@ -165,6 +165,21 @@ async fn what_is_no_batch_is_a_gap_and_answered_with_200() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_broken_on_the_wire_is_asked_for_again() {
+    let mut reporter = Reporter::new(&[]);
+    reporter.start().await;
+    let head = "POST /audit?timeout=30s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let broken = format!("{head}transfer-encoding: chunked\r\n\r\n5\r\n{{\"kin\r\nzz\r\n");
+    let answer = reporter.send(broken.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 3\r\n"), "{answer}");
+    let answer = "docket_reporter_audit_batches_total{source=\"api\",answer=\"broken\"}";
+    assert_eq!(reporter.metric(answer).await, 1);
+    assert!(reporter.rows(Class::Gap).is_empty());
+    reporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_and_the_webhook_together_double_nothing() {
     let logs = tempfile::tempdir().unwrap();
     let log = logs.path().join("audit.log");

@@ -3,6 +3,7 @@
 
 use super::sight::sightings;
 use super::{Key, Reports};
+use crate::guard::guarded;
 use crate::health::Part;
 use crate::intake::Arrival;
 use crate::law::Laws;
@@ -236,7 +237,7 @@ impl Watch {
             let mut object = serde_json::to_value(object).ok()?;
             object["kind"] = kind.resource.kind.clone().into();
             object["apiVersion"] = kind.resource.api_version.clone().into();
-            Report::from_object(&object)
+            guarded(|| Report::from_object(&object)).flatten()
         });
         match read {
             Some(report) => {

@@ -4,7 +4,8 @@
 //! Raw events go the way that every source's events go. Witnesses are not asked about
 //! collections: what they remember of those is a minute old at most.
 
-use super::{Court, Examined, WHICH_NOT_KNOWN, guarded, not_imported};
+use super::{Court, Examined, WHICH_NOT_KNOWN, not_imported};
+use crate::guard::guarded;
 use crate::intake::Arrival;
 use docket_record::examine::Outcome;
 use docket_record::import::{Format, Read, read};

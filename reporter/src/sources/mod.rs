@@ -18,6 +18,7 @@ pub mod testing;
 pub mod webhook;
 
 use crate::gaps::Cause;
+use crate::guard::guarded;
 use crate::intake::Arrival;
 use crate::law::Laws;
 use crate::metrics::{Metrics, Step};
@@ -32,7 +33,6 @@ use docket_record::policies::PolicyList;
 use docket_record::verdict::governed;
 use jiff::Timestamp;
 use quarantine::Quarantine;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// One item or line, and one batch, may be this long.
@@ -279,12 +279,6 @@ const WHICH_NOT_KNOWN: &str = "one of a collection, which one is not known";
 
 /// What is said of bytes that made the reporter panic.
 const PANICKED: &str = "reading it made the reporter panic, which is a fault of Docket";
-
-/// `None`: it panicked. What `work` touches besides its own values is locks and counters,
-/// which hold valid values between any two statements, and files that are written whole.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).ok()
-}
 
 /// What serde says may quote the input: only kind and place of the fault are told.
 fn json_error(error: &serde_json::Error) -> String {

@@ -26,10 +26,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::{Bytes, BytesMut};
 use data_encoding::HEXLOWER;
+use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -196,11 +198,16 @@ impl Audit {
                 }
             }
         };
-        self.court.collections(&mut arrival).await;
-        self.court.exhibits(&mut arrival).await;
-        self.court
-            .answers(&mut arrival, self.writer.waiting())
-            .await;
+        let waiting = self.writer.waiting();
+        let asking = async {
+            self.court.collections(&mut arrival).await;
+            self.court.exhibits(&mut arrival).await;
+            self.court.answers(&mut arrival, waiting).await;
+        };
+        // A fault of ours leaves what was not asked as it came.
+        if AssertUnwindSafe(asking).catch_unwind().await.is_err() {
+            self.metrics.panicked("reading");
+        }
         self.writer.commit(arrival).await
     }
 }

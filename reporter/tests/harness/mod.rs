@@ -272,13 +272,22 @@ impl Reporter {
 
     /// A client that trusts the reporter, with a certificate or without.
     pub fn client(&self, identity: Option<&Identity>) -> Https {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(self.tls(identity))
+            .https_only()
+            .enable_http1()
+            .build();
+        Client::builder(TokioExecutor::new()).build(connector)
+    }
+
+    fn tls(&self, identity: Option<&Identity>) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         let ca = self.authority.0.pem();
         roots
             .add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap())
             .unwrap();
         let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
-        let config = match identity {
+        match identity {
             Some(identity) => builder
                 .with_client_auth_cert(
                     vec![CertificateDer::from_pem_slice(identity.cert.as_bytes()).unwrap()],
@@ -286,13 +295,25 @@ impl Reporter {
                 )
                 .unwrap(),
             None => builder.with_no_client_auth(),
-        };
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_only()
-            .enable_http1()
-            .build();
-        Client::builder(TokioExecutor::new()).build(connector)
+        }
+    }
+
+    /// Sends these bytes to the audit listener as they stand; what is answered, to the end.
+    pub async fn send(&self, bytes: &[u8]) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let config = self.tls(Some(&self.authority.sign("api")));
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.audit))
+            .await
+            .unwrap();
+        let name = "127.0.0.1".try_into().unwrap();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        let reading = stream.read_to_end(&mut answer);
+        let _ = tokio::time::timeout(Duration::from_secs(10), reading).await;
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     pub fn api_server(&self) -> Https {

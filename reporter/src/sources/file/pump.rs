@@ -3,6 +3,7 @@
 use super::reading::Long;
 use super::{Place, Step, Tail, key};
 use crate::gaps::json;
+use crate::guard::guarded;
 use crate::intake::Arrival;
 use crate::sources::opening::{began, ends_line, hash};
 use crate::sources::quarantine::Put;
@@ -103,16 +104,9 @@ impl Tail {
             ..
         } = lines;
         self.court.received(&arrival, now);
-        let asks = |finding: &Finding| matches!(finding.outcome, Outcome::Record(_));
-        if arrival.findings.iter().any(asks) {
-            self.runtime.block_on(async {
-                self.court.collections(&mut arrival).await;
-                self.court.exhibits(&mut arrival).await;
-            });
-        }
-        if self.court.coming(&arrival, self.writer.waiting()) {
-            let asking = self.court.answers(&mut arrival, self.writer.waiting());
-            self.runtime.block_on(asking);
+        // A fault of ours leaves what was not asked as it came.
+        if guarded(|| self.ask(&mut arrival)).is_none() {
+            self.metrics.panicked("reading");
         }
         let reads = !arrival.findings.is_empty() || arrival.not_governed > 0;
         let away = legacy
@@ -142,6 +136,21 @@ impl Tail {
             return Step::Refused;
         }
         Step::Again
+    }
+
+    /// What witnesses know of it.
+    fn ask(&self, arrival: &mut Arrival) {
+        let asks = |finding: &Finding| matches!(finding.outcome, Outcome::Record(_));
+        if arrival.findings.iter().any(asks) {
+            self.runtime.block_on(async {
+                self.court.collections(arrival).await;
+                self.court.exhibits(arrival).await;
+            });
+        }
+        if self.court.coming(arrival, self.writer.waiting()) {
+            let asking = self.court.answers(arrival, self.writer.waiting());
+            self.runtime.block_on(asking);
+        }
     }
 
     /// Nothing more in this file: is it still the one that is written to? Its end was
