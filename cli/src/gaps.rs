@@ -11,6 +11,9 @@ use crate::table::{Cell, Column, render};
 use crate::text::plain;
 use serde_json::{Value, json};
 
+/// Missing writes that a table names for each gap.
+const WRITES: usize = 3;
+
 pub async fn run(server: &Server, gaps: Gaps) -> Result<(), Failure> {
     let client = Client::new(server)?;
     let Gaps {
@@ -41,9 +44,14 @@ pub async fn run(server: &Server, gaps: Gaps) -> Result<(), Failure> {
     if output == Output::Wide {
         columns.extend([column("PROCESS", 40), column("POSITION", 10)]);
     }
+    let named = paged.items.iter().any(|gap| gap["writes"].is_array());
+    if named {
+        columns.push(column("MISSING", usize::MAX));
+    }
     columns.push(column("DETAIL", usize::MAX));
     let wide = output == Output::Wide;
-    let rows: Vec<Vec<Cell>> = paged.items.iter().map(|gap| row(gap, wide)).collect();
+    let rows = paged.items.iter().map(|gap| row(gap, wide, named));
+    let rows: Vec<Vec<Cell>> = rows.collect();
     show(&render(Screen::now(), &columns, &rows));
     if let Some(more) = paged.more() {
         note(&more);
@@ -51,7 +59,7 @@ pub async fn run(server: &Server, gaps: Gaps) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(gap: &Value, wide: bool) -> Vec<Cell> {
+fn row(gap: &Value, wide: bool, named: bool) -> Vec<Cell> {
     let text = |name: &str| plain(gap[name].as_str().unwrap_or_default());
     let number = |value: &Value| {
         value
@@ -86,6 +94,45 @@ fn row(gap: &Value, wide: bool) -> Vec<Cell> {
         let process = plain(gap["process"]["instance"].as_str().unwrap_or_default());
         row.extend([Cell::plain(process), Cell::plain(number(&gap["position"]))]);
     }
+    if named {
+        let most = if wide { usize::MAX } else { WRITES };
+        row.push(Cell::plain(writes(gap, most)));
+    }
     row.push(Cell::plain(text("detail")));
     row
+}
+
+/// The writes that are missing, as people would say them: at most so many, and how many
+/// more. A write that called both hooks is there once.
+fn writes(gap: &Value, most: usize) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for write in gap["writes"].as_array().into_iter().flatten() {
+        let text = |name: &str| plain(write[name].as_str().unwrap_or_default());
+        let named = |name: &str, before: &str| match text(name) {
+            text if text.is_empty() => text,
+            text => format!("{before}{text}"),
+        };
+        let kind = format!("{}{}", text("resource"), named("subresource", "/"));
+        let namespace = text("namespace");
+        let object = match (namespace.as_str(), text("name").as_str()) {
+            ("", "") => String::new(),
+            ("", name) => format!(" {name}"),
+            (namespace, "") => format!(" in {namespace}"),
+            (namespace, name) => format!(" {namespace}/{name}"),
+        };
+        let one = format!(
+            "{} {kind}{object}{}",
+            text("operation"),
+            named("user", " by ")
+        );
+        if !said.contains(&one) {
+            said.push(one);
+        }
+    }
+    let more = said.len().saturating_sub(most);
+    said.truncate(most);
+    if more > 0 {
+        said.push(format!("{more} more"));
+    }
+    said.join("; ")
 }

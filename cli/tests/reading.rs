@@ -315,6 +315,34 @@ FROM                  TO                    SOURCE   CAUSE            NUMBERS  S
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gap_names_the_writes_that_are_missing_each_once() {
+    let mut world = World::new().await;
+    world.denials(0..1);
+    let write = |number: u64, hook: &str, resource: &str, namespace: &str| {
+        json!({"number": number, "hook": hook, "time": "2026-10-05T10:10:00Z", "operation": "CREATE",
+               "group": "krate.a5c.ai", "resource": resource, "namespace": namespace})
+    };
+    let who =
+        |number: u64, name: &str, user: &str| json!({"number": number, "name": name, "user": user});
+    let gap = json!({"id": "gap-1", "time": "2026-10-05T11:00:00Z", "from": "2026-10-05T10:00:00Z",
+        "to": "2026-10-05T10:30:00Z", "source": "witness", "cause": "numbers-missing", "count": 7, "numbers": [4, 12],
+        "writes": [write(4, "witness", "pullrequests", "krate-org-acme"), write(5, "final", "pullrequests", "krate-org-acme"),
+            write(6, "witness", "issues", "krate-org-globex"), write(9, "witness", "organizations", ""),
+            write(12, "final", "issues", "krate-org-acme")]});
+    let personal = json!({"writes": [who(4, "pr-7", "alice"), who(5, "pr-7", "alice"), who(6, "i-\u{202e}1", "bob"),
+        who(9, "acme", "root"), who(12, "i-2", "alice")]});
+    world.add(Class::Gap, &gap, Some(&personal));
+    let said = world.run(&["gaps"]).ok();
+    let first = "CREATE pullrequests krate-org-acme/pr-7 by alice; CREATE issues krate-org-globex/i-\\u{202e}1 by bob; \
+                 CREATE organizations acme by root";
+    assert!(said.contains(&format!("{first}; 1 more")), "{said}");
+    assert!(said.lines().next().unwrap().contains("MISSING"), "{said}");
+    let wide = world.run(&["gaps", "-o", "wide"]).ok();
+    let all = format!("{first}; CREATE issues krate-org-acme/i-2 by alice");
+    assert!(wide.contains(&all), "{wide}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_done_names_its_remedy() {
     let mut world = World::new().await;
     world.denials(0..1);

@@ -2,6 +2,9 @@
 
 mod record;
 mod sworn;
+mod unannotated;
+
+pub use unannotated::Unannotated;
 
 use crate::audit::AuditEvent;
 use crate::denial::{DenialId, Record};
@@ -173,6 +176,8 @@ pub struct Finding {
     pub write: Option<Box<Write>>,
     /// The write, if it was one of law and was stored, or may have been.
     pub law_write: Option<Box<LawWrite>>,
+    /// What of the event may explain a number that is missed, if a testimony is missing here.
+    pub unannotated: Option<Unannotated>,
     /// The event was put together from an export that says less than a raw event.
     pub derived: bool,
     /// The request was a denied deletecollection: ask the witness which object was
@@ -235,6 +240,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
     };
     let write = admitted.then(|| Box::new(case.write(time)));
     let law_write = governed.then(|| LawWrite::of(event, &id, time)).flatten();
+    let unannotated = unannotated::unannotated(event, bench, &sworn, &outcome, time);
     Ok(Finding {
         id,
         time,
@@ -245,6 +251,7 @@ pub fn examine(event: &AuditEvent, bench: &Bench<'_>) -> Result<Finding, Examine
         outcome,
         write,
         law_write: law_write.map(Box::new),
+        unannotated,
         derived: event.derived.is_some(),
     })
 }

@@ -29,6 +29,7 @@ pub mod krate;
 pub mod kyverno_event;
 pub mod law;
 pub mod mask;
+pub mod numbers;
 pub mod others;
 pub mod policies;
 pub mod redact;

@@ -3,6 +3,7 @@
 use crate::numbers::Hole;
 use data_encoding::BASE32_NOPAD;
 use docket_ledger::entry::{Class, NewEntry};
+use docket_record::numbers::{Hook, NumberedReview};
 use docket_record::testimony::Process;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -86,10 +87,76 @@ pub struct Gap {
     /// What else is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The writes whose audit events are missing, as far as they are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<MissingWrite>,
     /// Its source tries again what it had no answer for: the same bytes soon after are the
     /// same arrival, and this gap.
     #[serde(skip)]
     pub retried: bool,
+}
+
+/// A write whose audit event is missing: what its testimony's number was given for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingWrite {
+    /// The number.
+    pub number: u64,
+    /// Which of our hooks was called: a write that calls both has two numbers.
+    pub hook: Hook,
+    /// When the hook answered.
+    pub time: Timestamp,
+    /// `CREATE`, `UPDATE`, `DELETE`.
+    pub operation: String,
+    /// API group.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Plural; absent if it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub resource: String,
+    /// Absent for the object itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subresource: String,
+    /// Absent for cluster-scoped objects, or if it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// In the personal part.
+    #[serde(skip)]
+    pub who: WhoWrote,
+}
+
+/// Names of a person and a thing; what was cut ends in `…`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WhoWrote {
+    /// Which of the gap's writes.
+    pub number: u64,
+    /// Object name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Effective user.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub user: String,
+}
+
+impl MissingWrite {
+    /// As the witness remembers it.
+    #[must_use]
+    pub fn of(review: &NumberedReview) -> MissingWrite {
+        MissingWrite {
+            number: review.number,
+            hook: review.hook,
+            time: review.time,
+            operation: review.operation.clone(),
+            group: review.group.clone(),
+            resource: review.resource.clone(),
+            subresource: review.subresource.clone(),
+            namespace: review.namespace.clone(),
+            who: WhoWrote {
+                number: review.number,
+                name: review.name.clone(),
+                user: review.user.clone(),
+            },
+        }
+    }
 }
 
 /// A witness process, as written in a gap.
@@ -137,6 +204,7 @@ impl Gap {
             numbers: None,
             count: None,
             detail: None,
+            writes: Vec::new(),
             retried: false,
         }
     }
@@ -171,6 +239,23 @@ impl Gap {
         self
     }
 
+    /// One more sentence, after those that are there.
+    #[must_use]
+    pub fn also(mut self, sentence: &str) -> Gap {
+        let detail = match self.detail.take() {
+            Some(detail) => format!("{detail}; {sentence}"),
+            None => sentence.to_owned(),
+        };
+        self.saying(detail)
+    }
+
+    /// The writes that are missing.
+    #[must_use]
+    pub fn naming(mut self, writes: Vec<MissingWrite>) -> Gap {
+        self.writes = writes;
+        self
+    }
+
     /// Numbers of `process` that never came.
     #[must_use]
     pub fn numbers(process: &Process, hole: &Hole, now: Timestamp) -> Gap {
@@ -197,9 +282,19 @@ impl Gap {
             id: self.id.clone(),
             class: Class::Gap,
             public: json(self),
-            personal: None,
+            personal: self.personal(),
             exhibit: None,
         }
+    }
+
+    /// Who wrote what, if that is known.
+    fn personal(&self) -> Option<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Personal<'a> {
+            writes: Vec<&'a WhoWrote>,
+        }
+        let writes: Vec<_> = self.writes.iter().map(|write| &write.who).collect();
+        (!writes.is_empty()).then(|| json(&Personal { writes }))
     }
 }
 

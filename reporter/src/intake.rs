@@ -14,12 +14,14 @@ mod excepted;
 mod import;
 mod law;
 pub(crate) mod law_writes;
+mod missing;
 pub mod outcome;
 mod unreadable;
 
 pub use crate::metrics::denials::NewDenial;
 pub use excepted::Sighting;
 pub(crate) use excepted::by_report;
+pub use missing::{Answered, NumbersToAsk};
 
 use crate::gaps::{Amendment, Gap, json};
 use crate::numbers::{Arrived, Seen};
@@ -34,6 +36,7 @@ use docket_record::kyverno_event::Hearsay;
 use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
 use law_writes::LawWrites;
+use missing::{Explained, Missing};
 use outcome::{Outcomes, Waiting};
 use ring::digest::{SHA256, digest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -66,6 +69,8 @@ pub struct Arrival {
     pub amendments: Vec<Amendment>,
     /// What witnesses said of themselves: process and last number given.
     pub polled: Vec<(Process, u64)>,
+    /// What witnesses said of numbers that are missed.
+    pub answered: Vec<Answered>,
     /// What Kyverno's Events say of policies that refused.
     pub hearsay: Vec<Hearsay>,
     /// Entries that are made elsewhere: laws, what was learned later. Kept after the
@@ -89,6 +94,11 @@ pub struct Told {
     /// Events that say our own hook failed open: `timeout` (504, any client can cause
     /// it) or `outage`.
     pub failed_open: BTreeMap<&'static str, u64>,
+    /// Numbers whose event did not come in time: `explained` by an event without them, or
+    /// in a gap that names their write (`named`) or does not (`unnamed`).
+    pub absent: BTreeMap<&'static str, u64>,
+    /// Events without a testimony of ours that had to be forgotten too early.
+    pub unannotated_dropped: u64,
     /// Kyverno's Events by what became of them: `heard`, `again`, `alone` (no denial came
     /// for it), `crowded_out`.
     pub kyverno_events: BTreeMap<&'static str, u64>,
@@ -166,6 +176,7 @@ pub struct Intake {
     events: Recent<()>,
     testimonies: Recent<Bearer>,
     failed_open: VecDeque<Timestamp>,
+    missing: Missing,
     links: import::Links,
     objects: Objects,
     excepted: excepted::Passes,
@@ -215,6 +226,7 @@ impl Intake {
             events: Recent::new(),
             testimonies: Recent::new(),
             failed_open: VecDeque::new(),
+            missing: Missing::load(store, waits.numbers)?,
             links: import::Links::load(store)?,
             lawgivers: law::Lawgivers::load(store)?,
             law_writes: LawWrites::load(store, now)?,
@@ -243,6 +255,13 @@ impl Intake {
     #[must_use]
     pub fn telling(mut self, waiting: Arc<Waiting>) -> Intake {
         self.outcomes.share(waiting);
+        self
+    }
+
+    /// Say here which numbers the witnesses are to be asked about.
+    #[must_use]
+    pub fn asking(mut self, to_ask: Arc<NumbersToAsk>) -> Intake {
+        self.missing.share(to_ask);
         self
     }
 
@@ -275,6 +294,9 @@ impl Intake {
                 if self.process(&process).mark(last, now) {
                     self.dirty.insert(process);
                 }
+            }
+            for answered in arrival.answered {
+                self.missing.answered(answered);
             }
             for mut hearsay in arrival.hearsay {
                 let time = hearsay.time;
@@ -325,6 +347,7 @@ impl Intake {
         batch.state.extend(self.lawgivers.state());
         batch.state.extend(self.law_writes.state());
         batch.state.extend(self.unreadable.state());
+        batch.state.extend(self.missing.state());
         told.records = vec![0; records.len()];
         let mut told = self.write(store, batch, &records, now, told)?;
         let links = self.links.settle(store, now)?;
@@ -349,12 +372,18 @@ impl Intake {
     ) -> Result<Told, StoreError> {
         let mut told = Told::default();
         let mut batch = Batch::default();
+        let as_of = reached.min(now);
+        self.missing.ask(&self.numbers, now);
+        for explained in self.missing.explain(&self.numbers, as_of, now) {
+            // None of them is declared yet.
+            self.explained(explained, &mut BTreeMap::new(), &mut told);
+        }
         for (process, seen) in &mut self.numbers {
-            if !seen.waiting() {
+            if !seen.waiting() || self.missing.holds(process, seen, as_of, now) {
                 continue;
             }
             let before = seen.clone();
-            for hole in seen.due(reached.min(now), self.wait) {
+            for hole in seen.due(as_of, self.wait) {
                 let mut gap = Gap::numbers(process, &hole, now);
                 let own = self
                     .failed_open
@@ -367,6 +396,9 @@ impl Intake {
                          short timeout can cause such a number to stay away"
                     ));
                 }
+                let (gap, naming) = self.missing.name(process, &hole, gap);
+                *told.absent.entry("named").or_default() += naming.named;
+                *told.absent.entry("unnamed").or_default() += naming.unnamed;
                 seen.declared(&hole, &gap.id);
                 *told.gaps.entry(gap.cause.name()).or_default() += 1;
                 batch.entries.push(gap.entry());
@@ -375,6 +407,8 @@ impl Intake {
                 self.dirty.insert(process.clone());
             }
         }
+        told.unannotated_dropped = self.missing.dropped();
+        batch.state.extend(self.missing.state());
         self.excepted.tick(now, &mut batch);
         let Batch { entries, state } = &mut batch;
         self.deniers.round(now, entries, state, &mut told);
@@ -457,6 +491,13 @@ impl Intake {
         if finding.our_hook_failed_open && how == import::How::Live {
             self.failed_open(&finding, told);
         }
+        if let Some(unannotated) = finding.unannotated.take() {
+            let recent = how == import::How::Live;
+            let explained = self.missing.event(unannotated, &finding.id, recent, now);
+            for explained in explained {
+                self.explained(explained, late, told);
+            }
+        }
         let record = match &finding.outcome {
             Outcome::Record(record) => Some(record.public.id.clone()),
             Outcome::Counted(_) => None,
@@ -487,7 +528,7 @@ impl Intake {
                         }),
                 };
                 match arrived {
-                    Arrived::New => {
+                    Arrived::New | Arrived::Explained => {
                         self.dirty.insert(process.clone());
                     }
                     // Numbers and records are written together. So a number that is here
@@ -496,6 +537,7 @@ impl Intake {
                     Arrived::Again => again = true,
                     Arrived::Below => {}
                     Arrived::Late { gap, closed } => {
+                        self.missing.came(process, number);
                         self.dirty.insert(process.clone());
                         let row = late.entry(gap).or_default();
                         row.0 |= closed;
@@ -575,6 +617,29 @@ impl Intake {
                 false
             }
         }
+    }
+
+    /// The event of this number's request came without it.
+    fn explained(
+        &mut self,
+        (process, number, time): Explained,
+        late: &mut BTreeMap<String, (bool, Vec<u64>)>,
+        told: &mut Told,
+    ) {
+        let Some(seen) = self.numbers.get_mut(&process) else {
+            return;
+        };
+        match seen.explain(number, time) {
+            Arrived::New => {}
+            Arrived::Late { gap, closed } => {
+                let row = late.entry(gap).or_default();
+                row.0 |= closed;
+                row.1.push(number);
+            }
+            Arrived::Again | Arrived::Explained | Arrived::Below => return,
+        }
+        *told.absent.entry("explained").or_default() += 1;
+        self.dirty.insert(process);
     }
 
     fn process(&mut self, process: &Process) -> &mut Seen {

@@ -14,6 +14,8 @@ const MAX_RUNS: usize = 4096;
 const MAX_LOST: usize = 1024;
 /// More holes than this in one go become one gap that counts them.
 const MAX_HOLES_APART: usize = 64;
+/// Explained numbers kept for one process, so that one that comes after all is known.
+const MAX_EXPLAINED: usize = 1024;
 /// Polls kept while they wait; one each 10 s covers waits of 20 minutes.
 const MAX_MARKS: usize = 128;
 /// In place of the time at which a hole was noticed: only an import has shown what lies
@@ -63,6 +65,9 @@ pub struct Seen {
     lost: Vec<Lost>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     marks: Vec<Mark>,
+    /// Numbers that are explained: their audit event came without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    explained: Vec<u64>,
 }
 
 /// What the arrival of a number means.
@@ -74,6 +79,8 @@ pub enum Arrived {
     Again,
     /// Older than what we account for.
     Below,
+    /// It had been explained, by the event of another request as it turns out.
+    Explained,
     /// It was declared missing in this gap.
     Late {
         /// Id of the gap entry.
@@ -97,6 +104,15 @@ pub struct Hole {
     /// When the number after was sworn, or when the witness told of it.
     pub to: Timestamp,
     open: Vec<(u64, u64)>,
+}
+
+impl Hole {
+    /// True if this number is one of those that are missing.
+    #[must_use]
+    pub fn holds(&self, number: u64) -> bool {
+        let at = self.open.partition_point(|range| range.1 < number);
+        self.open.get(at).is_some_and(|range| range.0 <= number)
+    }
 }
 
 fn micros(micros: i64) -> Timestamp {
@@ -148,6 +164,64 @@ impl Seen {
             return Arrived::New;
         }
         self.take(number, sworn, noticed)
+    }
+
+    /// The audit event of this number's request came without it: nothing is missing. `New`
+    /// or `Late` if that is news.
+    pub fn explain(&mut self, number: u64, sworn: Timestamp) -> Arrived {
+        if self.explained.contains(&number) {
+            return Arrived::Again;
+        }
+        // It would not be remembered.
+        if self.runs.len() >= MAX_RUNS && !self.is_within(number) && !self.touches(number) {
+            return Arrived::Below;
+        }
+        let arrived = self.import(number, sworn);
+        if matches!(arrived, Arrived::New | Arrived::Late { .. }) {
+            if self.explained.len() >= MAX_EXPLAINED {
+                self.explained.remove(0);
+            }
+            self.explained.push(number);
+        }
+        arrived
+    }
+
+    fn is_within(&self, number: u64) -> bool {
+        let at = self.runs.partition_point(|run| run.last < number);
+        self.runs.get(at).is_some_and(|run| run.first <= number)
+    }
+
+    /// Numbers that are missed since `limit` or before, the first `most` of them: in holes,
+    /// and those at the end that the witness told of.
+    #[must_use]
+    pub fn awaited(&self, limit: Timestamp, most: usize) -> Vec<u64> {
+        let limit = limit.as_millisecond();
+        let mut expected = self.floor.unwrap_or(1);
+        let mut ranges = Vec::new();
+        for run in &self.runs {
+            if run.first > expected && run.noticed != UNHEARD && run.noticed <= limit {
+                ranges.push(expected..run.first);
+            }
+            expected = run.last + 1;
+        }
+        let told = self.marks.iter().filter(|mark| mark.at <= limit);
+        if let (Some(last), Some(_)) = (told.map(|mark| mark.last).max(), self.floor) {
+            ranges.push(expected..last.saturating_add(1));
+        }
+        ranges.into_iter().flatten().take(most).collect()
+    }
+
+    /// True if the oldest holes may soon have to be declared to make room.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.runs.len() > MAX_RUNS / 2
+    }
+
+    /// True if the oldest holes have to be declared to make room; that may be put off while
+    /// there are no more than twice as many runs as are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        (MAX_RUNS + 1..=MAX_RUNS * 2).contains(&self.runs.len())
     }
 
     /// True if `number` lies in a run or beside one.
@@ -220,6 +294,10 @@ impl Seen {
 
     /// A number inside a run: here before, or declared missing and late.
     fn reopen(&mut self, number: u64) -> Arrived {
+        if let Some(at) = self.explained.iter().position(|known| *known == number) {
+            self.explained.remove(at);
+            return Arrived::Explained;
+        }
         for index in 0..self.lost.len() {
             let open = &mut self.lost[index].open;
             let at = open.partition_point(|range| range.1 < number);

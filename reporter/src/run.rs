@@ -95,6 +95,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let importing = (Arc::clone(&court), writer.clone());
     audit::audit(&arguments, court, &writer, &metrics, &stopped, &mut tasks).await?;
     if let Some(witnesses) = witnesses {
+        let numbers = witnesses.clone().ask_numbers(writer.clone());
+        tasks.spawn("asking what numbers were given for", numbers);
         tasks.spawn("asking witnesses", witnesses.poll(writer.clone()));
     }
     tasks.spawn("the clock", files::clock(writer.clone(), reached));

@@ -1,8 +1,9 @@
-//! Asking the witnesses: how far a process has numbered, which object of a collection it
-//! reviewed last, and for exhibits.
+//! Asking the witnesses: how far a process has numbered and what for, which object of a
+//! collection it reviewed last, and for exhibits.
 
 mod collections;
 mod exhibits;
+mod numbers;
 
 use crate::intake::Arrival;
 use crate::metrics::Metrics;

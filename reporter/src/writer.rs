@@ -17,7 +17,7 @@ mod apart;
 use crate::guard::guarded;
 use crate::health::Part;
 use crate::intake::outcome::Waiting;
-use crate::intake::{Arrival, Intake, Told, Waits};
+use crate::intake::{Arrival, Intake, NumbersToAsk, Told, Waits};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use docket_ledger::store::{Store, StoreError};
@@ -55,6 +55,7 @@ pub struct Writer {
     messages: mpsc::Sender<Message>,
     size: watch::Receiver<u64>,
     waiting: Arc<Waiting>,
+    numbers_to_ask: Arc<NumbersToAsk>,
 }
 
 /// A running writer.
@@ -84,6 +85,7 @@ struct Thread {
     tried: Option<Instant>,
     objects: Objects,
     waiting: Arc<Waiting>,
+    numbers_to_ask: Arc<NumbersToAsk>,
     /// There was a panic: arrivals are kept until they are committed.
     careful: bool,
 }
@@ -113,7 +115,10 @@ impl Writer {
         let intake = Intake::load(&mut store, waits, Timestamp::now())?;
         let intake = intake.remembering(objects.clone());
         let waiting = Arc::new(Waiting::default());
-        let intake = intake.telling(Arc::clone(&waiting));
+        let numbers_to_ask = Arc::<NumbersToAsk>::default();
+        let intake = intake
+            .telling(Arc::clone(&waiting))
+            .asking(Arc::clone(&numbers_to_ask));
         let (size, watched) = watch::channel(store.size());
         let (messages, queue) = mpsc::channel(QUEUE);
         let (ended, end) = oneshot::channel();
@@ -131,6 +136,7 @@ impl Writer {
             tried: None,
             objects: objects.clone(),
             waiting: Arc::clone(&waiting),
+            numbers_to_ask: Arc::clone(&numbers_to_ask),
             careful: false,
         };
         std::thread::Builder::new()
@@ -144,6 +150,7 @@ impl Writer {
                 messages,
                 size: watched,
                 waiting,
+                numbers_to_ask,
             },
             end,
             verifier_key,
@@ -198,6 +205,12 @@ impl Writer {
     #[must_use]
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    /// Numbers that the witnesses are to be asked about, as the core misses them.
+    #[must_use]
+    pub fn numbers_to_ask(&self) -> &NumbersToAsk {
+        &self.numbers_to_ask
     }
 
     /// Let time pass in the core, all sources being read up to `reached`. Skipped when the
@@ -359,6 +372,7 @@ impl Thread {
             self.tried = Some(Instant::now());
             let (waits, objects) = (self.waits, self.objects.clone());
             let waiting = Arc::clone(&self.waiting);
+            let to_ask = Arc::clone(&self.numbers_to_ask);
             let heard = Arrival {
                 hearsay: self.hearsay.clone(),
                 ..Arrival::default()
@@ -367,7 +381,7 @@ impl Thread {
                 (self.open)().and_then(|mut store| {
                     let now = Timestamp::now();
                     let intake = Intake::load(&mut store, waits, now)?;
-                    let mut intake = intake.remembering(objects).telling(waiting);
+                    let mut intake = intake.remembering(objects).telling(waiting).asking(to_ask);
                     intake.commit(&mut store, vec![heard], now)?;
                     Ok((store, intake))
                 })
@@ -422,6 +436,7 @@ mod by_hand {
                 messages,
                 size,
                 waiting: Arc::default(),
+                numbers_to_ask: Arc::default(),
             };
             let ledger = ByHand {
                 queue,

@@ -189,7 +189,13 @@ fn swear(witness: &Witness, hook: Hook, body: &Bytes, call: Call) -> Vec<u8> {
     }
     // Last of all: a number is only given to a testimony that is certain to follow, and to
     // an answer that is waited for. One that comes back to nobody is a gap.
-    testimony.number = (!collection).then(|| witness.next_number());
+    if !collection {
+        let number = witness.next_number();
+        testimony.number = Some(number);
+        if let Some(numbered) = &witness.numbered {
+            numbered.remember(number, hook.into(), time, &review, &bound);
+        }
+    }
     if let (Hook::Witness, Some(place)) = (hook, place) {
         witness.sworn.note(place);
     }
@@ -336,7 +342,7 @@ mod tests {
         std::fs::write(dir.path().join("k1"), "5a".repeat(32)).unwrap();
         let keys = docket_host::KeyDirectory::open(dir.path().to_owned()).unwrap();
         let time = std::time::Duration::from_secs(1);
-        Witness::new(process, config, keys, 1 << 20, 1 << 20, time)
+        Witness::new(process, config, keys, None, 1 << 20, 1 << 20, time)
     }
 
     #[test]

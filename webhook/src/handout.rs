@@ -1,5 +1,5 @@
-//! What the witness hands out, to the reporter alone (mutual TLS): its last number, the
-//! last object of a collection, and exhibits, always redacted.
+//! What the witness hands out, to the reporter alone (mutual TLS): its last number, what
+//! numbers were given for, the last object of a collection, and exhibits, always redacted.
 
 use crate::asked;
 use crate::collections::Whose;
@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use docket_record::numbers::{Answer, LONGEST_QUESTION, QUESTIONS, Question};
 use docket_record::redact::Rules;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ pub fn router(witness: Arc<Witness>, rules: Rules) -> Router {
     Router::new()
         .route("/process", get(process))
         .route("/collection", post(collection))
+        .route("/numbers", post(numbers))
         .route("/exhibits", post(asked::exhibits))
         .with_state(Handout {
             witness,
@@ -56,6 +58,28 @@ async fn process(State(Handout { witness, .. }): State<Handout>) -> Response {
         instance: &witness.process.instance,
         started: witness.process.started,
         last: witness.last_number(),
+    })
+    .into_response()
+}
+
+async fn numbers(State(Handout { witness, .. }): State<Handout>, body: Bytes) -> Response {
+    let question = serde_json::from_slice::<Question>(&body).ok();
+    let question = question
+        .filter(|question| body.len() <= LONGEST_QUESTION && question.numbers.len() <= QUESTIONS);
+    let Some(question) = question else {
+        let say = format!("not a question for numbers, of which there may be {QUESTIONS}\n");
+        return (StatusCode::BAD_REQUEST, say).into_response();
+    };
+    let process = &witness.process;
+    // Another process of this name counted from one too.
+    let meant = question.started == process.started;
+    let numbers = question.numbers.into_iter().filter(|_| meant);
+    Json(Answer {
+        instance: process.instance.clone(),
+        started: process.started,
+        reviews: numbers
+            .filter_map(|number| witness.numbered.as_ref()?.get(number))
+            .collect(),
     })
     .into_response()
 }

@@ -133,6 +133,15 @@ impl Operation {
     }
 }
 
+impl From<Hook> for docket_record::numbers::Hook {
+    fn from(hook: Hook) -> Self {
+        match hook {
+            Hook::Witness => Self::Witness,
+            Hook::Final => Self::Final,
+        }
+    }
+}
+
 impl From<ReviewError> for Cause {
     fn from(error: ReviewError) -> Self {
         match error {

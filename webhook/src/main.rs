@@ -7,7 +7,8 @@
 //!  serve ──▶ body ──▶ answer ──▶ (docket_record: review, testimony)
 //!  accept,   bounded   the only      │ remembers, in bounded memory
 //!  TLS, cap  reading   verdict:      ├─▶ exhibits      the object, for the reporter
-//!                      allowed       └─▶ collections   last object of a deletecollection
+//!                      allowed       ├─▶ collections   last object of a deletecollection
+//!                                    └─▶ numbered      what each number was given for
 //! ```
 //!
 //! `tls` follows its files and `docket_host` the directory of keys; `handout` and `admin` are two other listeners, `api`
@@ -27,6 +28,7 @@ mod files;
 mod handout;
 mod labels;
 mod metrics;
+mod numbered;
 mod reload;
 mod run;
 mod serve;

@@ -4,6 +4,7 @@
 use crate::api::Counts;
 use crate::connections::Connections;
 use crate::labels::{Cause, Hook, Operation, Outcome, Part, ReloadResult};
+use crate::numbered::Numbered;
 use crate::witness::Witness;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -85,6 +86,7 @@ pub struct Metrics {
     exhibit_bytes: Gauge,
     exhibits_evicted: Counter,
     collections: Gauge,
+    numbered: Gauge,
     body_bytes: Gauge,
     connections: Family<PartLabels, Gauge>,
     connections_evicted: Family<PartLabels, Counter>,
@@ -180,6 +182,11 @@ impl Metrics {
             "collections",
             "Nameless deletes whose last objects are known",
         );
+        let numbered = gauge(
+            &mut registry,
+            "numbers_remembered",
+            "Numbers of which it is known what they were given for",
+        );
         let body_bytes = gauge(&mut registry, "body_bytes", "Bodies being read or answered");
         let connections = Family::default();
         registry.register("connections", "Open connections", connections.clone());
@@ -231,6 +238,7 @@ impl Metrics {
             exhibit_bytes,
             exhibits_evicted,
             collections,
+            numbered,
             body_bytes,
             connections,
             connections_evicted,
@@ -277,6 +285,8 @@ impl Metrics {
         self.exhibits_evicted.inner().store(fill.evicted, Relaxed);
         self.collections
             .set(clamp(witness.collections.len() as u64));
+        let numbered = witness.numbered.as_ref().map_or(0, Numbered::len);
+        self.numbered.set(clamp(numbered as u64));
         self.body_bytes.set(clamp(witness.bodies.held() as u64));
         for (part, connections) in doors {
             let labels = PartLabels { part: *part };

@@ -3,6 +3,7 @@
 use crate::api::{Api, Asked, OpenApi, ReporterFiles, Seats, Setting};
 use crate::args::{AdmissionArgs, ApiArgs, Args, ExhibitArgs};
 use crate::labels::Part;
+use crate::numbered::Numbered;
 use crate::reload::{Look, follow};
 use crate::serve::{Door, Limits, Open};
 use crate::tls::{ClientFiles, Files, ServerFiles, Tls};
@@ -83,11 +84,11 @@ impl Bound {
             },
             config,
             KeyDirectory::new(oath.mac_keys),
-            // Without a door for the reporter nobody could ever ask for one.
-            if exhibits.exhibits_listen.is_some() {
-                exhibits.exhibit_bytes
-            } else {
-                0
+            // Without a door for the reporter nobody could ever ask.
+            exhibits.exhibits_listen.map(|_| Numbered::default()),
+            match exhibits.exhibits_listen {
+                Some(_) => exhibits.exhibit_bytes,
+                None => 0,
             },
             admission.body_bytes,
             admission.body_timeout,

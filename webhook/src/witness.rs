@@ -5,6 +5,7 @@ use crate::collections::Collections;
 use crate::exhibits::Exhibits;
 use crate::labels::{Part, ReloadResult};
 use crate::metrics::Metrics;
+use crate::numbered::Numbered;
 use arc_swap::ArcSwap;
 use docket_host::KeyDirectory;
 use docket_record::examine::Config;
@@ -27,6 +28,8 @@ pub struct Witness {
     pub exhibits: Exhibits,
     /// Last objects of nameless deletes.
     pub collections: Collections,
+    /// What the last numbers were given for, if anyone can ask.
+    pub numbered: Option<Numbered>,
     /// What earlier hooks swore, so that later ones need not repeat it.
     pub sworn: Sworn,
     /// Bodies under way.
@@ -40,11 +43,13 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// A witness that has sworn nothing yet.
+    /// A witness that has sworn nothing yet. `numbered` is absent where nobody can ask what
+    /// its numbers were given for.
     pub fn new(
         process: Process,
         config: Config,
         key_directory: KeyDirectory,
+        numbered: Option<Numbered>,
         exhibit_bytes: usize,
         body_bytes: usize,
         body_timeout: Duration,
@@ -57,6 +62,7 @@ impl Witness {
             key_directory,
             exhibits: Exhibits::new(exhibit_bytes),
             collections: Collections::default(),
+            numbered,
             sworn: Sworn::default(),
             bodies: Budget::new(body_bytes),
             body_timeout,

@@ -377,3 +377,102 @@ fn an_event_without_a_stage_time_is_handed_back() {
     };
     assert!(matches!(examine(&event, &bench), Err(ExamineError::Time)));
 }
+
+/// The key of the review that the API server sends of the event that [`denied`] gives.
+fn request_key() -> crate::numbers::RequestKey {
+    let body = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{
+        "uid":"u","name":"pr-1","operation":"CREATE","userInfo":{"username":"alice"},
+        "resource":{"group":"krate.a5c.ai","resource":"pullrequests"},"namespace":"krate-org-acme"}}"#;
+    let review = crate::review::Review::parse(body).unwrap();
+    crate::numbers::RequestKey::of(&review.bound("test", WITNESS))
+}
+
+#[test]
+fn an_event_without_a_testimony_of_ours_says_which_reviews_may_be_its_own() {
+    use crate::numbers::{Hook, NumberedReview};
+    let unannotated = look(&denied()).unannotated.unwrap();
+    assert!(unannotated.without_witness && unannotated.without_final);
+    let time = |text: &str| format!("2026-11-22T23:29:{text}Z").parse().unwrap();
+    let review = NumberedReview {
+        number: 1,
+        hook: Hook::Witness,
+        time: time("51.2"),
+        request: request_key(),
+        operation: "CREATE".into(),
+        group: String::new(),
+        resource: String::new(),
+        subresource: String::new(),
+        namespace: String::new(),
+        name: String::new(),
+        user: String::new(),
+    };
+    assert!(unannotated.may_be_of(&review));
+    // Clocks may differ by two seconds, and an answer be on its way for one.
+    for (at, fits) in [
+        ("48.999999", false),
+        ("49.0", true),
+        ("54.5", true),
+        ("54.500001", false),
+    ] {
+        let time = time(at);
+        let other = NumberedReview {
+            time,
+            ..review.clone()
+        };
+        assert_eq!(unannotated.may_be_of(&other), fits, "{at}");
+    }
+    let update = NumberedReview {
+        operation: "UPDATE".into(),
+        ..review.clone()
+    };
+    assert!(!unannotated.may_be_of(&update));
+    let mut patch = denied();
+    patch["verb"] = "patch".into();
+    let patched = look(&patch).unannotated.unwrap();
+    assert!(patched.may_be_of(&update) && patched.may_be_of(&review));
+
+    let mut event = denied();
+    event["annotations"][format!("{WITNESS}/{UID}")] =
+        swear(WITNESS, UID, "pr-1", &testimony()).into();
+    let half = look(&event).unannotated.unwrap();
+    assert!(!half.may_be_of(&review));
+    let validated = NumberedReview {
+        hook: Hook::Final,
+        ..review
+    };
+    assert!(half.may_be_of(&validated));
+    event["annotations"][format!("{FINAL}/{UID}")] = swear(FINAL, UID, "pr-1", &testimony()).into();
+    assert_eq!(look(&event).unannotated, None);
+    // The validating hook alone is registered, or the mutating one did not answer.
+    let annotations = event["annotations"].as_object_mut().unwrap();
+    annotations.retain(|key, _| !key.starts_with(WITNESS));
+    assert_eq!(look(&event).unannotated, None);
+    event["annotations"]["failed-open.mutation.webhook.admission.k8s.io/round_0_index_0"] =
+        WITNESS.into();
+    let skipped = look(&event).unannotated.unwrap();
+    assert!(skipped.without_witness && !skipped.without_final);
+}
+
+#[test]
+fn where_no_numbered_review_can_have_been_nothing_is_unannotated() {
+    type Change = fn(&mut Value);
+    let changes: [Change; 6] = [
+        |event| event["objectRef"]["apiGroup"] = "apps".into(),
+        |event| event["verb"] = "deletecollection".into(),
+        |event| {
+            event["verb"] = "delete".into();
+            event["objectRef"]["name"] = "".into();
+        },
+        |event| event["responseStatus"] = json!({"code": 401, "message": "Unauthorized"}),
+        |event| event["responseStatus"] = json!({"code": 429, "message": "too many requests"}),
+        |event| {
+            event["responseStatus"] = json!({"code": 403, "message": "no"});
+            event["annotations"]["authorization.k8s.io/decision"] = "forbid".into();
+        },
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut event = denied();
+        change(&mut event);
+        assert_eq!(look(&event).unannotated, None, "change {at}");
+    }
+}

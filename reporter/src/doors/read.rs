@@ -363,10 +363,10 @@ impl Records {
         self.pool.read(question).await.map(Some)
     }
 
-    /// Gaps that touch the time asked for. They are about the whole stream and name no
-    /// one, so that whoever may read anything may know where the record is not complete;
-    /// the door leaves out process, numbers and detail for those who may not read
-    /// everything.
+    /// Gaps that touch the time asked for. They are about the whole stream, so that whoever
+    /// may read anything may know where the record is not complete; the door leaves out
+    /// process, numbers and detail for those who may not read everything, and of the writes
+    /// that are missing those of namespaces that the caller does not read.
     ///
     /// # Errors
     /// If the ledger can't be read.

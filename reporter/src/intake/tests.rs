@@ -4,6 +4,7 @@ mod deniers;
 mod excepted;
 mod imports;
 mod laws;
+mod missing;
 
 use super::*;
 use crate::events::{self, CLUSTER, Day};

@@ -1,6 +1,6 @@
 //! What comes in: audit events, testimonies, and what witnesses say.
 
-use super::labels::{Counters, Gauges, Labels, gauge, whole};
+use super::labels::{Counters, Gauges, Labels, counter, gauge, whole};
 use crate::intake::{Told, verdict_name};
 use docket_record::denial::Verdict;
 use docket_record::examine::{Counted, Refused};
@@ -37,6 +37,8 @@ pub(crate) struct Sources {
     imported: Counters,
     file_behind: Gauges,
     key_faults: Gauge,
+    absent: Counters,
+    unannotated_dropped: Counter,
 }
 
 impl Sources {
@@ -115,6 +117,7 @@ impl Sources {
                     "exhibits",
                     "collectionKnown",
                     "collectionUnknown",
+                    "numbers",
                     "slow",
                     "failed",
                 ],
@@ -140,6 +143,18 @@ impl Sources {
                 "source",
                 [],
             ),
+            absent: Counters::register(
+                all,
+                "absent_numbers",
+                "Numbers whose audit event did not come in time, by what is known of them",
+                "outcome",
+                ["explained", "named", "unnamed"],
+            ),
+            unannotated_dropped: counter(
+                all,
+                "unannotated_events_dropped",
+                "Audit events without a testimony of ours that had to make room for newer ones",
+            ),
             key_faults: gauge(
                 all,
                 "key_files_refused",
@@ -155,11 +170,13 @@ impl Sources {
             (&self.failed_open, &told.failed_open),
             (&self.deniers, &told.deniers),
             (&self.outcomes, &told.outcomes),
+            (&self.absent, &told.absent),
         ] {
             for (&name, &count) in counts {
                 family.add(name, count);
             }
         }
+        self.unannotated_dropped.inc_by(told.unannotated_dropped);
     }
 
     /// A source that will deliver.

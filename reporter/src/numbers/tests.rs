@@ -115,6 +115,26 @@ fn burnt_numbers_do_not_grow_the_set_without_end() {
     assert!(seen.lost.len() <= MAX_LOST);
 }
 
+#[test]
+fn an_explained_number_is_not_missed_and_known_again_when_it_comes() {
+    let mut seen = Seen::from_one();
+    for number in [1, 5] {
+        seen.insert(number, at(1), at(1));
+    }
+    seen.mark(7, at(2));
+    assert_eq!(seen.awaited(at(0), 9), Vec::<u64>::new());
+    assert_eq!(seen.awaited(at(1), 9), [2, 3, 4]);
+    assert_eq!(seen.awaited(at(2), 9), [2, 3, 4, 6, 7]);
+    assert_eq!(seen.awaited(at(2), 4), [2, 3, 4, 6]);
+    for number in [3, 7] {
+        assert_eq!(seen.explain(number, at(1)), Arrived::New);
+        assert_eq!(seen.explain(number, at(1)), Arrived::Again);
+        let arrived = seen.insert(number, at(1), at(3));
+        assert_eq!(arrived, Arrived::Explained, "{number}");
+        assert_eq!(seen.insert(number, at(1), at(3)), Arrived::Again);
+    }
+}
+
 proptest! {
     #[test]
     fn an_import_hides_no_hole_and_makes_none_by_itself(
@@ -219,7 +239,7 @@ proptest! {
                 Arrived::Late { .. } => prop_assert!(gone.remove(&number)),
                 Arrived::New => prop_assert!(fresh),
                 Arrived::Again => prop_assert!(!fresh),
-                Arrived::Below => prop_assert!(false),
+                Arrived::Below | Arrived::Explained => prop_assert!(false),
             }
         }
         gone.extend(numbers(&declare(&mut seen, at(clock + 1000))));

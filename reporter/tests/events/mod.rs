@@ -1,6 +1,7 @@
 //! Audit events in the API server's own form, with testimonies that verify.
 
 use docket_record::denial::Context;
+use docket_record::numbers::{Hook, NumberedReview, RequestKey};
 use docket_record::testimony::{Bound, FINAL, Keys, Process, Testimony, WITNESS};
 use jiff::{SignedDuration, Timestamp};
 use ring::digest::{SHA256, digest};
@@ -70,6 +71,56 @@ impl Day {
     /// A create that went through.
     pub fn admitted(&mut self) -> Value {
         self.create(json!({"metadata": {}, "code": 201}))
+    }
+
+    /// A create whose client hung up while our hooks were called: the event has no
+    /// testimony. With it what the witness remembers of the two numbers.
+    pub fn hung_up(&mut self) -> (Value, Vec<NumberedReview>) {
+        let message =
+            "Timeout: request did not complete within requested timeout - context canceled";
+        let mut event = self.create(json!({
+            "metadata": {}, "status": "Failure", "message": message, "reason": "Timeout", "code": 504,
+        }));
+        event["annotations"] = json!({"authorization.k8s.io/decision": "allow"});
+        let reviews = self.reviews(&event);
+        (event, reviews)
+    }
+
+    /// What the witness remembers of the two numbers of the last event.
+    pub fn reviews(&self, event: &Value) -> Vec<NumberedReview> {
+        let name = event["objectRef"]["name"].as_str().unwrap();
+        let user = event["user"]["username"].as_str().unwrap();
+        let namespace = event["objectRef"]["namespace"].as_str().unwrap();
+        let received: Timestamp = event["requestReceivedTimestamp"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let request = RequestKey::of(&Bound {
+            cluster: CLUSTER,
+            hook: WITNESS,
+            uid: "",
+            group: "krate.a5c.ai",
+            resource: "pullrequests",
+            subresource: "",
+            namespace,
+            name_sha256: sha256(name),
+            user_sha256: sha256(user),
+        });
+        let review = |(place, hook): (u64, Hook)| NumberedReview {
+            number: self.number - 1 + place,
+            hook,
+            time: received + SignedDuration::from_micros(10 + place.cast_signed()),
+            request,
+            operation: "CREATE".into(),
+            group: "krate.a5c.ai".into(),
+            resource: "pullrequests".into(),
+            subresource: String::new(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            user: user.to_owned(),
+        };
+        [(0, Hook::Witness), (1, Hook::Final)].map(review).into()
     }
 
     fn create(&mut self, status: Value) -> Value {

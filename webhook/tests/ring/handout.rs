@@ -282,3 +282,74 @@ async fn the_last_object_of_a_collection_is_remembered_for_the_reporter() {
     assert_eq!(got.status, StatusCode::BAD_REQUEST);
     assert_eq!(witness.metric("docket_witness_collections").await, 1.0);
 }
+
+#[tokio::test]
+async fn what_a_number_was_given_for_is_told_to_the_reporter() {
+    let witness = Setup::new().start().await;
+    let mut update = review(&uid(2));
+    update["request"]["operation"] = json!("UPDATE");
+    update["request"]["name"] = json!("pr-2");
+    update["request"]["namespace"] = json!("krate-org-globex");
+    update["request"]["userInfo"]["username"] = json!("bob");
+    let first = review(&uid(1));
+    witness.post("/mutate", first.to_string()).await;
+    witness
+        .post("/mutate", collection_review(&uid(9), "c").to_string())
+        .await;
+    witness.post("/validate", update.to_string()).await;
+    let started = &witness.ask("GET", "/process", Value::Null).await.json()["started"];
+    let asked = json!({ "started": started, "numbers": [2, 1, 3, 0] });
+    let got = witness.ask("POST", "/numbers", asked).await;
+    assert_eq!(got.status, StatusCode::OK);
+    let answer: docket_record::numbers::Answer = serde_json::from_slice(&got.body).unwrap();
+    assert_eq!(answer.instance, "pod-1");
+    let [two, one] = &answer.reviews[..] else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((two.number, one.number), (2, 1));
+    let told = |of: &docket_record::numbers::NumberedReview| {
+        json!([
+            of.hook,
+            of.operation,
+            of.resource,
+            of.namespace,
+            of.name,
+            of.user
+        ])
+    };
+    assert_eq!(
+        told(one),
+        json!([
+            "witness",
+            "CREATE",
+            "pullrequests",
+            "krate-org-acme",
+            "pr-1",
+            "ann"
+        ])
+    );
+    assert_eq!(
+        told(two),
+        json!([
+            "final",
+            "UPDATE",
+            "pullrequests",
+            "krate-org-globex",
+            "pr-2",
+            "bob"
+        ])
+    );
+    assert_eq!(
+        witness.metric("docket_witness_numbers_remembered").await,
+        2.0
+    );
+    // Numbers of another process of this name are not this one's.
+    let other = json!({ "started": 1, "numbers": [1] });
+    let got = witness.ask("POST", "/numbers", other).await.json();
+    assert_eq!(got["reviews"], json!([]));
+    let many = json!({ "started": started, "numbers": vec![1; 1025] });
+    for wrong in [many, json!({ "numbers": "all" })] {
+        let got = witness.ask("POST", "/numbers", wrong).await;
+        assert_eq!(got.status, StatusCode::BAD_REQUEST);
+    }
+}

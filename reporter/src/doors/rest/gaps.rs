@@ -53,6 +53,17 @@ const GAP_FIELDS: [&str; 6] = ["id", "time", "from", "to", "source", "cause"];
 /// What belongs to the operator: processes, numbers, file names.
 const GAP_INNER: [&str; 4] = ["process", "numbers", "count", "detail"];
 
+/// What of a missing write whoever reads its namespace may know.
+const WRITE_FIELDS: [&str; 7] = [
+    "hook",
+    "time",
+    "operation",
+    "group",
+    "resource",
+    "subresource",
+    "namespace",
+];
+
 fn gap_item(row: &Row, scope: &Scope) -> Value {
     let public: serde_json::Map<String, Value> =
         serde_json::from_slice(&row.public).unwrap_or_default();
@@ -68,9 +79,54 @@ fn gap_item(row: &Row, scope: &Scope) -> Value {
             said(&mut item, name, public.get(name).cloned());
         }
     }
+    let writes = writes(&public, row.personal.as_deref(), scope);
+    said(
+        &mut item,
+        "writes",
+        Some(writes)
+            .filter(|writes| !writes.is_empty())
+            .map(Value::from),
+    );
     item.insert("position".to_owned(), row.position.into());
     item.insert("recordedAt".to_owned(), time(row.recorded_at).into());
     item.insert("closed".to_owned(), row.closed_by.is_some().into());
     item.insert("closedBy".to_owned(), row.closed_by.into());
     Value::Object(item)
+}
+
+/// The missing writes of namespaces that the caller reads, with who wrote what. Those of no
+/// namespace, and all of their numbers, are for who reads everything.
+fn writes(
+    public: &serde_json::Map<String, Value>,
+    personal: Option<&[u8]>,
+    scope: &Scope,
+) -> Vec<Value> {
+    let personal: Value = personal
+        .and_then(|bytes| serde_json::from_slice(bytes).ok())
+        .unwrap_or_default();
+    let who = personal["writes"].as_array().map_or(&[][..], Vec::as_slice);
+    let all = public.get("writes").and_then(Value::as_array);
+    let readable = all.into_iter().flatten().filter(|write| {
+        let namespace = write["namespace"].as_str().unwrap_or_default();
+        let time = write["time"].as_str().and_then(|time| time.parse().ok());
+        let time = time.map_or(i64::MIN, Timestamp::as_microsecond);
+        scope.covers_all_of(namespace, time)
+    });
+    readable
+        .map(|write| {
+            let mut item = serde_json::Map::new();
+            for name in WRITE_FIELDS {
+                said(&mut item, name, write.get(name).cloned());
+            }
+            if scope.is_all() {
+                said(&mut item, "number", write.get("number").cloned());
+            }
+            if let Some(who) = who.iter().find(|who| who["number"] == write["number"]) {
+                for name in ["name", "user"] {
+                    said(&mut item, name, who.get(name).cloned());
+                }
+            }
+            Value::Object(item)
+        })
+        .collect()
 }

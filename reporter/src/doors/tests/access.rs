@@ -1,6 +1,6 @@
 //! Who may read what, and what everyone else is told.
 
-use super::world::{Denial, World, gap, id};
+use super::world::{Denial, World, gap, gap_with_writes, id};
 use axum::body::Body;
 use docket_ledger::entry::Class;
 use http::Request;
@@ -233,6 +233,40 @@ async fn a_namespace_reader_learns_of_gaps_but_not_of_processes() {
         assert!(item.get(name).is_none(), "{name}");
     }
     assert!(world.get("admin", "/api/gaps").await.json()["items"][0]["process"].is_object());
+}
+
+#[tokio::test]
+async fn a_missing_write_is_named_to_those_who_read_its_namespace() {
+    let mut world = two_orgs();
+    let (gap, personal) = gap_with_writes(2);
+    world.add(Class::Gap, &gap, Some(&personal));
+    let writes = async |user: &str| {
+        let body = world.get(user, "/api/gaps").await.json();
+        let items = body["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["id"] == "gap-2").unwrap();
+        item["writes"].clone()
+    };
+    let mut acme = json!({
+        "hook": "witness", "time": "2026-10-05T10:10:00Z", "operation": "CREATE", "group": "krate.a5c.ai",
+        "resource": "pullrequests", "namespace": "krate-org-acme", "name": "pr-7", "user": "alice",
+    });
+    assert_eq!(writes("anna").await, json!([acme]));
+    let all = writes("admin").await;
+    acme["number"] = 4.into();
+    assert_eq!(all[0], acme);
+    assert_eq!(
+        (&all[1]["user"], &all[2]["name"]),
+        (&json!("gina"), &json!("globex"))
+    );
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    // One that names nothing is as it always was.
+    let body = world.get("admin", "/api/gaps").await.json();
+    let old = body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["id"] == "gap-1");
+    assert!(old.unwrap().get("writes").is_none());
 }
 
 #[tokio::test]

@@ -112,11 +112,10 @@ async fn what_is_answered_has_the_shape_that_is_said() {
     let law = json!({"id": "law-9", "time": "2026-10-05T11:00:00Z", "change": "created", "namespace": "",
         "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "name": "p", "hash": "h"});
     world.add(docket_ledger::entry::Class::Law, &law, None);
-    world.add(
-        docket_ledger::entry::Class::Gap,
-        &super::world::gap(1),
-        None,
-    );
+    let gap = docket_ledger::entry::Class::Gap;
+    world.add(gap, &super::world::gap(1), None);
+    let (named, who) = super::world::gap_with_writes(2);
+    world.add(gap, &named, Some(&who));
     let mut checked = 0;
     for (path, operation) in operations(&document) {
         let answers = &operation["responses"]["200"]["content"];

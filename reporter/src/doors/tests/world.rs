@@ -323,6 +323,24 @@ pub fn id(n: u32) -> String {
         .to_ascii_lowercase()
 }
 
+/// A gap entry that names a write in each of two namespaces, one of none, and its
+/// personal part.
+pub fn gap_with_writes(n: u32) -> (Value, Value) {
+    let mut gap = gap(n);
+    gap["writes"] = json!([
+        {"number": 4, "hook": "witness", "time": "2026-10-05T10:10:00Z", "operation": "CREATE",
+         "group": "krate.a5c.ai", "resource": "pullrequests", "namespace": "krate-org-acme"},
+        {"number": 5, "hook": "final", "time": "2026-10-05T10:11:00Z", "operation": "UPDATE",
+         "group": "krate.a5c.ai", "resource": "issues", "namespace": "krate-org-globex"},
+        {"number": 6, "hook": "witness", "time": "2026-10-05T10:12:00Z", "operation": "DELETE",
+         "group": "krate.a5c.ai", "resource": "organizations"},
+    ]);
+    let who =
+        |number: u64, name: &str, user: &str| json!({"number": number, "name": name, "user": user});
+    let personal = json!({"writes": [who(4, "pr-7", "alice"), who(5, "i-1", "gina"), who(6, "globex", "root")]});
+    (gap, personal)
+}
+
 /// A gap entry.
 pub fn gap(n: u32) -> Value {
     json!({"id": format!("gap-{n}"), "time": format!("2026-10-05T11:00:{n:02}.000000Z"),

@@ -128,6 +128,7 @@ impl Event {
             outcome,
             write,
             law_write: None,
+            unannotated: None,
             collection: false,
             derived: false,
         }
