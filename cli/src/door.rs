@@ -148,7 +148,7 @@ pub struct Page {
     /// To go on from; `None`: it was the last.
     pub cursor: Option<String>,
     /// Of all pages.
-    total: u64,
+    pub total: u64,
     /// After this page, where that is told instead of the total.
     remaining: Option<u64>,
     capped: bool,
@@ -314,11 +314,11 @@ impl Door {
         }
     }
 
-    /// In how many places the record may be incomplete in that time. `None`: not known;
-    /// gaps are about the whole stream, and a cluster's API tells none.
-    pub async fn open_gaps(&self, ask: &Ask) -> Option<u64> {
+    /// Where the record may be incomplete, of what this is about; by the names of the REST
+    /// API. `None`: not known; gaps are about the whole stream, and a cluster's API tells none.
+    pub async fn open_gaps(&self, about: &[Pair]) -> Option<Page> {
         match self {
-            Door::Rest(client) => rest::open_gaps(client, ask).await,
+            Door::Rest(client) => rest::open_gaps(client, about).await,
             Door::Cluster(_) => None,
         }
     }

@@ -5,10 +5,11 @@ use crate::args::{Law, LawCommand, LawHistory, LawShow, Server};
 use crate::door::Door;
 use crate::failure::Failure;
 use crate::forms::printed;
-use crate::list::moment;
+use crate::list::{incomplete, moment};
 use crate::screen::{self, Screen, Style, note};
 use crate::text::plain;
 use crate::yaml::yaml;
+use docket_record::gap::Hidden;
 use serde_json::{Value, json};
 use similar::TextDiff;
 use std::time::Duration;
@@ -64,9 +65,14 @@ async fn history(door: &Door, history: LawHistory) -> Result<(), Failure> {
         }
     }
     screen::show(&out);
-    if let Some(more) = paged.more() {
-        note(&more);
+    let more = paged.more();
+    if let Some(more) = &more {
+        note(more);
     }
+    let mut about: Vec<Pair> = vec![("hiding", Hidden::Laws.name().to_owned())];
+    let oldest = paged.items.last().and_then(|law| law["time"].as_str());
+    about.extend(more.and(oldest).map(|oldest| ("since", oldest.to_owned())));
+    incomplete(door, &about).await;
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! `docket list`.
 
+use crate::args::select::Pair;
 use crate::args::{List, Output, Server};
-use crate::door::{Ask, Door, Paged, Place};
+use crate::door::{Ask, Door, Page, Paged, Place};
 use crate::failure::Failure;
 use crate::forms::printed;
 use crate::screen::{Screen, Style, note, show};
 use crate::table::{Cell, Column, render};
 use crate::text::plain;
+use docket_record::gap::{Hidden, words};
 use serde_json::Value;
 
 pub async fn run(server: &Server, list: Box<List>) -> Result<(), Failure> {
@@ -70,16 +72,86 @@ async fn after(door: &Door, ask: &Ask, paged: &Paged) {
     if paged.partial {
         note("Some namespaces of this org are not yours to read; their denials are not listed.");
     }
-    match door.open_gaps(ask).await {
-        Some(0) => {}
-        Some(1) => note("The record may be incomplete in 1 place: see docket gaps --open."),
-        Some(gaps) => note(&format!(
-            "The record may be incomplete in {gaps} places: see docket gaps --open."
-        )),
+    incomplete(door, &about(ask, paged)).await;
+}
+
+/// What of gaps matters to a list: those that may hide what it asks for, in the time that
+/// it shows.
+pub fn about(ask: &Ask, paged: &Paged) -> Vec<Pair> {
+    let filters = ask.filters.iter();
+    let mut about: Vec<Pair> = filters
+        .filter(|(name, _)| matches!(*name, "until" | "operation" | "namespace"))
+        .cloned()
+        .collect();
+    if let Place::Namespace(namespace) | Place::Repository { namespace, .. } = &ask.place {
+        about.push(("namespace", namespace.clone()));
+    }
+    let excepted = ask.filters.contains(&("verdict", "excepted".to_owned()));
+    let hidden = if excepted {
+        Hidden::Excepted
+    } else {
+        Hidden::Denials
+    };
+    about.push(("hiding", hidden.name().to_owned()));
+    about.extend(since(ask, paged));
+    about
+}
+
+/// From when on the list shows all that there is: from its oldest record on, where it ends
+/// before the last one.
+fn since(ask: &Ask, paged: &Paged) -> Option<Pair> {
+    let oldest = || paged.items.last()?["time"].as_str();
+    match paged.more().and_then(|_| oldest()) {
+        Some(oldest) => Some(("since", oldest.to_owned())),
+        None => ask
+            .filters
+            .iter()
+            .find(|(name, _)| *name == "since")
+            .cloned(),
+    }
+}
+
+/// Says where the record may be incomplete, if it matters to what was asked.
+pub async fn incomplete(door: &Door, about: &[Pair]) {
+    match door.open_gaps(about).await {
+        Some(gaps) => {
+            if let Some(said) = said(&gaps) {
+                note(&said);
+            }
+        }
         None if matches!(door, Door::Cluster(_)) => {}
         None => {
             note("Whether the record is complete is not known: the gaps could not be asked for.")
         }
+    }
+}
+
+/// In how many places, and what happened there.
+fn said(gaps: &Page) -> Option<String> {
+    let mut kinds: Vec<(&'static str, u64)> = Vec::new();
+    for gap in &gaps.items {
+        let happened = words(gap["cause"].as_str().unwrap_or_default());
+        match kinds.iter_mut().find(|(known, _)| *known == happened) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((happened, 1)),
+        }
+    }
+    let kinds: Vec<String> = match kinds.as_slice() {
+        [(happened, _)] => vec![(*happened).to_owned()],
+        several => several
+            .iter()
+            .map(|(happened, count)| format!("{happened}: {count}"))
+            .collect(),
+    };
+    let kinds = kinds.join(", ");
+    match gaps.total {
+        0 => None,
+        1 => Some(format!(
+            "The record may be incomplete in 1 place ({kinds}): see docket gaps --open."
+        )),
+        total => Some(format!(
+            "The record may be incomplete in {total} places ({kinds}): see docket gaps --open."
+        )),
     }
 }
 

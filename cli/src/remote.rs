@@ -5,11 +5,14 @@ mod expected;
 mod figures;
 mod laws;
 mod lists;
+mod narrower;
+mod outcomes;
 mod parts;
 mod permission;
 mod record;
 mod report;
 mod tree;
+mod walk;
 
 use crate::args::{Server, Verify};
 use crate::client::Client;

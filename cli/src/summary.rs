@@ -1,10 +1,10 @@
 //! `docket summary`: what is refused most.
 
 use crate::args::{Server, Summary};
-use crate::door::{Ask, Door};
+use crate::door::{Ask, Door, Paged};
 use crate::failure::Failure;
 use crate::forms::printed;
-use crate::list::moment;
+use crate::list::{about, incomplete, moment};
 use crate::screen::{Screen, Style, note, show};
 use crate::table::{Cell, Column, render};
 use crate::text::plain;
@@ -24,7 +24,8 @@ const COUNTS: [(&str, &str, &str); 5] = [
 
 pub async fn run(server: &Server, asked: Box<Summary>) -> Result<(), Failure> {
     let door = Door::open(server).await?;
-    let summary = door.summary(&Ask::new(&asked.denials)).await?;
+    let ask = Ask::new(&asked.denials);
+    let summary = door.summary(&ask).await?;
     if printed(asked.output.output, &summary) {
         return Ok(());
     }
@@ -32,14 +33,8 @@ pub async fn run(server: &Server, asked: Box<Summary>) -> Result<(), Failure> {
     if summary["partial"] == true {
         note("Some namespaces of this org are not yours to read; their denials are not counted.");
     }
-    match summary["openGaps"].as_u64() {
-        Some(0) => {}
-        Some(1) => note("The record may be incomplete in 1 place: see docket gaps --open."),
-        Some(gaps) => note(&format!(
-            "The record may be incomplete in {gaps} places: see docket gaps --open."
-        )),
-        None if matches!(door, Door::Cluster(_)) => {}
-        None => note("Whether the record is complete is not known: the server does not say."),
+    if summary["openGaps"] != 0 {
+        incomplete(&door, &about(&ask, &Paged::default())).await;
     }
     Ok(())
 }

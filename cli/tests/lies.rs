@@ -93,6 +93,11 @@ async fn court() -> World {
             Some(json!({"actor": {"username": "dana"}})),
         ),
         (json!({"amends": "gap-2", "kind": "gap-closed"}), None),
+        (
+            json!({"amends": "law-1", "kind": "law-autogen",
+                "autogen": {"configs": {"deployments": {"spec": {}}}}}),
+            None,
+        ),
     ];
     for (n, (mut public, personal)) in amendments.into_iter().enumerate() {
         public["id"] = json!(format!("amendment-{n}"));
@@ -512,10 +517,10 @@ async fn a_truthful_server_is_intact_for_who_reads_one_namespace_and_what_was_no
         .run_with(&["verify"], &[nora, state, ("KUBECONFIG", &config)])
         .ok();
     for says in [
-        "9 of 26 entries yours to read",
+        "9 of 27 entries yours to read",
         "8 personal parts withheld (not yours to read, as the API server says)",
         "4 exhibits withheld (not yours to read, as the API server says)",
-        "17 entries not served (not yours to read, as the API server says)",
+        "18 entries not served (not yours to read, as the API server says)",
         "2 gaps by what they say",
     ] {
         assert!(asked.contains(says), "{says}: {asked}");
@@ -580,7 +585,7 @@ async fn what_comes_while_it_is_read_is_no_tampering_and_no_excuse_for_more() {
     world.lie(growing(old.clone(), |_| {}));
     let (code, document) = verified(&world, false);
     assert_eq!(code, 0, "{document:#}");
-    assert_eq!(document["size"], 25);
+    assert_eq!(document["size"], 26);
     assert!(
         skipped(&document)["items that were changed meanwhile"] > 4,
         "{document:#}"
@@ -596,5 +601,46 @@ async fn what_comes_while_it_is_read_is_no_tampering_and_no_excuse_for_more() {
         world.lie(growing(old.clone(), lie));
         let (code, document) = verified(&world, false);
         assert_eq!(code, 1, "{at}: {document:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_made_a_missing_write_is_compared_with_the_gaps_personal_part() {
+    let mut world = World::new().await;
+    world.deny(0, json!({}), json!({}));
+    let write = json!({"number": 4, "hook": "final", "time": "2026-10-05T10:10:00Z",
+        "operation": "CREATE", "resource": "pullrequests", "namespace": "krate-org-acme"});
+    let gap = json!({"id": "gap-1", "time": "2026-10-05T11:00:00Z", "from": "2026-10-05T10:00:00Z",
+        "to": "2026-10-05T10:30:00Z", "source": "witness", "cause": "numbers-missing",
+        "numbers": [4, 4], "count": 1, "writes": [write]});
+    let who = json!({"writes": [{"number": 4, "name": "pr-9", "user": "alice"}]});
+    world.add(Class::Gap, &gap, Some(&who));
+    let shown = |user: Value| {
+        let mut shown = write.clone();
+        shown["name"] = json!("pr-9");
+        shown["user"] = user;
+        move |path: &str, body: Vec<u8>| {
+            if !path.starts_with("/api/gaps") {
+                return body;
+            }
+            let mut page: Value = serde_json::from_slice(&body).unwrap();
+            page["items"][0]["writes"] = json!([shown]);
+            serde_json::to_vec(&page).unwrap()
+        }
+    };
+    world.lie(shown(json!("alice")));
+    let (code, document) = verified(&world, false);
+    assert_eq!(
+        (code, skipped(&document)),
+        (0, BTreeMap::new()),
+        "{document:#}"
+    );
+    for user in [json!("bob"), Value::Null] {
+        world.lie(shown(user));
+        let outcome = world.run(&["verify"]);
+        outcome.fails(
+            1,
+            "entry 1 is listed otherwise than its parts say in /api/gaps: writes.0.user",
+        );
     }
 }

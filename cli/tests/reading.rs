@@ -305,13 +305,139 @@ FROM                  TO                    SOURCE   CAUSE            NUMBERS  S
     let items: Value = serde_json::from_str(&world.run(&["gaps", "-o", "json"]).ok()).unwrap();
     assert_eq!(items["items"].as_array().unwrap().len(), 2);
     let list = world.run(&["list"]);
-    assert_eq!(
-        (list.code, list.err.as_str()),
-        (
-            0,
-            "The record may be incomplete in 1 place: see docket gaps --open.\n"
-        )
+    let said = "The record may be incomplete in 1 place (audit events never came): see docket gaps --open.\n";
+    assert_eq!((list.code, list.err.as_str()), (0, said));
+}
+
+/// An open gap of that hour on the fifth of October.
+fn gap(world: &mut World, hour: u32, cause: &str, more: Value) {
+    let mut public = json!({"id": format!("gap-{hour}-{cause}"), "source": "api", "cause": cause,
+        "time": format!("2026-10-05T{hour:02}:59:00Z"), "from": format!("2026-10-05T{hour:02}:00:00Z"),
+        "to": format!("2026-10-05T{hour:02}:30:00Z")});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        public[name] = value.clone();
+    }
+    world.add(Class::Gap, &public, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_warns_of_gaps_that_may_hide_what_it_asks_for_and_of_no_others() {
+    let mut world = World::new().await;
+    // At noon, a minute each.
+    for n in 0..3 {
+        let time = format!("2026-10-05T12:{n:02}:00Z");
+        world.deny(n, json!({"time": time}), json!({}));
+    }
+    let places = "The record may be incomplete in ";
+    let warned = |world: &World, arguments: &[&str]| {
+        let outcome = world.run(arguments);
+        assert_eq!(outcome.code, 0, "{arguments:?}: {}", outcome.err);
+        let said = outcome.err.lines().find(|line| line.starts_with(places));
+        said.map(str::to_owned)
+    };
+    let quiet = |world: &World, arguments: &[&str]| {
+        assert_eq!(warned(world, arguments), None, "{arguments:?}");
+    };
+    let warns = |world: &World, arguments: &[&str], says: &str| {
+        let expected = format!("{places}{says}: see docket gaps --open.");
+        assert_eq!(warned(world, arguments), Some(expected), "{arguments:?}");
+    };
+    // Attributions of that time are in doubt, and say so; who denied too each denial says.
+    gap(&mut world, 8, "law-watch-away", json!({}));
+    gap(&mut world, 8, "events-missing", json!({}));
+    let law = json!({"id": "law-1", "time": "2026-10-05T09:00:00Z", "change": "created",
+        "apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy", "name": "p", "hash": "1"});
+    world.add(Class::Law, &law, None);
+    quiet(&world, &["list"]);
+    quiet(&world, &["summary"]);
+    // What they do hide.
+    let unwatched = "1 place (policies were not watched)";
+    warns(&world, &["list", "--verdict", "excepted"], unwatched);
+    warns(&world, &["law", "history", "p"], unwatched);
+
+    gap(&mut world, 9, "file-gone", json!({}));
+    gap(&mut world, 10, "numbers-missing", json!({"count": 2}));
+    let two = "2 places (audit events never came: 1, an audit log was gone before it was read: 1)";
+    warns(&world, &["list"], two);
+    warns(&world, &["summary"], two);
+    warns(
+        &world,
+        &["list", "-n", "krate-org-acme", "--operation", "DELETE"],
+        two,
     );
+    // Of the span that is asked for, and of the one that is shown.
+    let since = "2026-10-05T09:45:00Z";
+    warns(
+        &world,
+        &["list", "--since", since],
+        "1 place (audit events never came)",
+    );
+    quiet(&world, &["list", "--since", "2026-10-05T11:00:00Z"]);
+    quiet(&world, &["list", "--until", "2026-10-05T09:00:00Z"]);
+    quiet(&world, &["summary", "--since", "2026-10-05T11:00:00Z"]);
+    let newest = world.run(&["list", "--limit", "1"]);
+    assert_eq!(newest.err, "2 more; --limit 0 lists all.\n");
+    warns(&world, &["list", "--limit", "3"], two);
+
+    // Every write that is missing is known, and of another namespace.
+    let write = |number: u64, operation: &str| {
+        json!({"number": number, "hook": "witness", "operation": operation, "resource": "pullrequests",
+            "namespace": "krate-org-globex"})
+    };
+    gap(
+        &mut world,
+        13,
+        "numbers-missing",
+        json!({"count": 2, "writes": [write(4, "CREATE"), write(5, "UPDATE")]}),
+    );
+    let after = ["list", "--since", "2026-10-05T13:00:00Z"];
+    let one = "1 place (audit events never came)";
+    warns(&world, &after, one);
+    quiet(&world, &[&after[..], &["-n", "krate-org-acme"]].concat());
+    warns(
+        &world,
+        &[&after[..], &["-n", "krate-org-globex"]].concat(),
+        one,
+    );
+    warns(
+        &world,
+        &[
+            &after[..],
+            &["-n", "krate-org-globex", "--operation", "UPDATE"],
+        ]
+        .concat(),
+        one,
+    );
+    quiet(
+        &world,
+        &[
+            &after[..],
+            &["-n", "krate-org-globex", "--operation", "DELETE"],
+        ]
+        .concat(),
+    );
+    let summary = [
+        "summary",
+        "--since",
+        "2026-10-05T13:00:00Z",
+        "-n",
+        "krate-org-acme",
+    ];
+    quiet(&world, &summary);
+
+    // What has closed counts no more.
+    for (n, gap) in ["gap-9-file-gone", "gap-10-numbers-missing"]
+        .iter()
+        .enumerate()
+    {
+        world.add(
+            Class::Amendment,
+            &json!({"id": format!("a-{n}"), "time": "2026-10-05T14:00:00Z",
+            "amends": gap, "kind": "gap-closed"}),
+            None,
+        );
+    }
+    quiet(&world, &["list", "-n", "krate-org-acme"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,6 +153,17 @@ impl Scope {
         }
     }
 
+    /// May anything that happened in this namespace at this time (microseconds) be within it?
+    #[must_use]
+    pub fn takes_some_of(&self, namespace: &str, time: i64) -> bool {
+        match &self.0 {
+            Reach::All | Reach::Actor(_) => true,
+            Reach::Plots(plots) => plots
+                .get(namespace)
+                .is_some_and(|plot| plot.since.is_none_or(|since| time >= since)),
+        }
+    }
+
     /// Is whatever happened in this namespace at this time (microseconds) within it,
     /// whoever did it? So for what no single record says: laws, outcomes, reports.
     #[must_use]

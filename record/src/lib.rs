@@ -23,6 +23,7 @@ pub mod denial;
 pub mod examine;
 pub mod excepted;
 pub mod exhibit;
+pub mod gap;
 pub mod harmful;
 pub mod import;
 pub mod krate;

@@ -383,3 +383,18 @@ impl Amendment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cause;
+    use docket_record::gap::{Hidden, hides, words};
+
+    #[test]
+    fn of_each_cause_it_is_known_what_it_may_hide_and_how_to_say_it() {
+        for cause in Cause::ALL {
+            let name = cause.name();
+            assert_ne!(hides(name), &Hidden::ALL[..], "{name}");
+            assert_ne!(words(name), words("no such cause"), "{name}");
+        }
+    }
+}

@@ -132,10 +132,11 @@ pub(super) async fn law(client: &Client, id: &str) -> Result<Value, Failure> {
     client.json(&format!("/api/laws/{}", encode(id))).await
 }
 
-pub(super) async fn open_gaps(client: &Client, ask: &Ask) -> Option<u64> {
-    let mut pairs: Vec<Pair> = vec![("open", "true".to_owned()), ("limit", "1".to_owned())];
-    let of_time = |pair: &&Pair| matches!(pair.0, "since" | "until");
-    pairs.extend(ask.filters.iter().filter(of_time).cloned());
-    let gaps = client.json(&format!("/api/gaps{}", query(&pairs))).await;
-    gaps.ok()?["total"].as_u64()
+/// Open gaps that may hide what is asked for.
+pub(super) async fn open_gaps(client: &Client, about: &[Pair]) -> Option<Page> {
+    let open = [("open", "true".to_owned())];
+    let filters = [&open, about].concat();
+    page(client, "/api/gaps", &filters, super::PAGE, None)
+        .await
+        .ok()
 }

@@ -2,15 +2,17 @@
 //! made of in the ledger is counted here again.
 
 use super::expected::Expected;
-use super::lists::{Lists, MOST, Walk};
+use super::lists::{Lists, MOST};
+use super::outcomes::figures;
 use super::parts::no_room;
 use super::record::{View, item, time};
 use super::report::Kind;
+use super::walk::Walk;
 use crate::client::encode;
 use crate::failure::Failure;
 use docket_ledger::entry::Class;
-use docket_ledger::query::{Cases, Filter, Plot, Scope, SeriesRow};
-use docket_record::changed::{Change, ChangedPath};
+use docket_ledger::query::{Filter, Plot, Scope, SeriesRow};
+use docket_record::gap::{Hidden, hides};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +23,6 @@ const SPELLED_OUT: usize = 50;
 const CASES: u32 = 10_000;
 /// Denied objects among violations.
 const DENIED: u32 = 2000;
-/// Paths told, and different ones counted.
-const TOP: usize = 10;
-const COUNTED: usize = 10_000;
-
 impl Lists<'_> {
     /// How many answers were compared.
     pub(super) async fn figures(&mut self) -> Result<u64, Failure> {
@@ -48,7 +46,12 @@ impl Lists<'_> {
         let view = &self.verified.view;
         let total = view.count(&Filter::default()).map_err(no_room)?;
         let series = view.series(&Filter::default(), SERIES).map_err(no_room)?;
-        let open = view.gaps(true).map_err(no_room)?.len();
+        let open = view.gaps(true).map_err(no_room)?;
+        // Those that may hide a denial.
+        let open = open
+            .iter()
+            .filter(|gap| hides(&gap.cause).contains(&Hidden::Denials))
+            .count();
         let by =
             |name: &str, column: fn(&SeriesRow) -> &String| Expected::Is(by(&series, name, column));
         let mut expected = Expected::object([
@@ -144,7 +147,7 @@ impl Lists<'_> {
             self.report.skip(Kind::Figures);
             return Ok(0);
         }
-        let mut expected = outcomes(&cases);
+        let mut expected = figures(&cases);
         for (name, value) in [
             ("namespace", json!(namespace)),
             ("policy", Value::Null),
@@ -320,96 +323,4 @@ fn series_item(row: &SeriesRow) -> Value {
         "repository": row.repository, "count": row.count, "firstSeen": time(row.first),
         "lastSeen": time(row.last),
     })
-}
-
-/// What came of denials, counted as `docs/rest.md` says.
-fn outcomes(cases: &Cases) -> Expected {
-    let (mut fixed, mut series, mut retried, mut own) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let (mut deleted, mut failed_open, mut known) = (0_u64, 0_u64, 0_u64);
-    let mut after = Vec::new();
-    let mut paths: BTreeMap<String, [u64; 4]> = BTreeMap::new();
-    for row in cases.outcomes.values() {
-        let Ok(public) = serde_json::from_slice::<Value>(&row.public) else {
-            continue;
-        };
-        let is = |name: &str| u64::from(public[name] == true);
-        if public["relation"] == "deleted" {
-            deleted += 1;
-            continue;
-        }
-        if is("failedOpen") == 1 {
-            failed_open += 1;
-            continue;
-        }
-        fixed += 1;
-        series += u64::from(public["relation"] == "series");
-        retried += is("retried");
-        own += is("sameActor");
-        after.push(public["after"].as_i64().unwrap_or(0));
-        if let Ok(changed) = serde_json::from_value::<Vec<ChangedPath>>(public["paths"].clone()) {
-            known += 1;
-            count_paths(&mut paths, changed);
-        }
-    }
-    let denials = cases.cases.len() as u64;
-    let unresolved = cases
-        .cases
-        .iter()
-        .filter(|case| case.outcome.is_none())
-        .count() as u64;
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let share = (denials > 0).then(|| unresolved as f64 / denials as f64);
-    let mut top: Vec<(String, [u64; 4])> = paths.into_iter().collect();
-    top.sort_by(|(a, [x, ..]), (b, [y, ..])| y.cmp(x).then_with(|| a.cmp(b)));
-    top.truncate(TOP);
-    let top: Value = top
-        .into_iter()
-        .map(|(path, [count, added, changed, removed])| {
-            json!({"path": path, "count": count, "added": added, "changed": changed, "removed": removed})
-        })
-        .collect();
-    Expected::object([
-        ("denials", denials.into()),
-        ("unresolved", unresolved.into()),
-        ("unresolvedShare", share.into()),
-        ("fixed", fixed.into()),
-        ("fixedObject", (fixed - series).into()),
-        ("fixedSeries", series.into()),
-        ("fixedRetried", retried.into()),
-        ("fixedSameActor", own.into()),
-        ("deleted", deleted.into()),
-        ("failedOpen", failed_open.into()),
-        ("medianAfter", median(after).into()),
-        ("pathsKnown", known.into()),
-        ("topPaths", top.into()),
-        ("limited", cases.more.into()),
-    ])
-}
-
-/// Each path once an outcome: how often, and how often added, changed, removed.
-fn count_paths(paths: &mut BTreeMap<String, [u64; 4]>, changed: Vec<ChangedPath>) {
-    let mut seen = BTreeSet::new();
-    for ChangedPath { path, change } in changed {
-        if !seen.insert(path.clone()) || (paths.len() >= COUNTED && !paths.contains_key(&path)) {
-            continue;
-        }
-        let counts = paths.entry(path).or_default();
-        counts[0] += 1;
-        counts[match change {
-            Change::Added => 1,
-            Change::Changed => 2,
-            Change::Removed => 3,
-        }] += 1;
-    }
-}
-
-/// The middle one; of an even number the mean of the two in the middle.
-fn median(mut numbers: Vec<i64>) -> Option<i64> {
-    numbers.sort_unstable();
-    let upper = *numbers.get(numbers.len() / 2)?;
-    if numbers.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *numbers.get(numbers.len() / 2 - 1)?;
-    Some(lower + (upper - lower) / 2)
 }

@@ -1,13 +1,16 @@
 //! The lists of laws and of gaps.
 
 use super::expected::Expected;
-use super::lists::{Lists, Walk, members};
+use super::lists::{Lists, members};
 use super::parts::no_room;
 use super::record::time;
 use super::report::Kind;
+use super::walk::Walk;
 use crate::failure::Failure;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{LawFilter, Page, Row, Total};
+use docket_record::gap::hides;
+use docket_record::law::autogen;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -114,11 +117,23 @@ impl Lists<'_> {
         }
         shown.set("position", row.position);
         shown.set("recordedAt", time(row.recorded_at));
+        let amendments = self.verified.view.amendments(&row.id).map_err(no_room)?;
+        // What Kyverno made of it last.
+        let mut made = amendments.iter().rev();
+        let made = made.find_map(|row| autogen::Amendment::read(&row.public));
+        shown.set(
+            "autogen",
+            match (made, self.verified.whole) {
+                (Some(made), _) => made.autogen.into(),
+                (None, true) => Value::Null.into(),
+                (None, false) => Expected::Unknown(Kind::Amendments),
+            },
+        );
         let changed_by = match self.verified.whole {
             true => {
                 let mut by = Vec::new();
-                for amendment in self.verified.view.amendments(&row.id).map_err(no_room)? {
-                    by.extend(self.changed_by(&amendment));
+                for amendment in &amendments {
+                    by.extend(self.changed_by(amendment));
                 }
                 // Those that fit only if the clocks differ count where no other does.
                 let sure = |one: &(bool, Expected)| !one.0;
@@ -224,6 +239,11 @@ impl Lists<'_> {
                         shown.set(name, Value::Null);
                     }
                 }
+                let public: Value = serde_json::from_slice(&row.public).unwrap_or_default();
+                let hidden = hides(public["cause"].as_str().unwrap_or_default()).iter();
+                let hidden: Vec<&str> = hidden.map(|one| one.name()).collect();
+                shown.set("hides", hidden);
+                shown.set("writes", self.writes(row, &public["writes"]));
                 shown.set("closed", row.closed_by.is_some());
                 shown.set("closedBy", json!(row.closed_by));
                 shown
@@ -237,7 +257,7 @@ impl Lists<'_> {
                 for name in &GAP[GAP_FIELDS..] {
                     shown.set(name, Value::Null);
                 }
-                for name in ["closed", "closedBy"] {
+                for name in ["hides", "closed", "closedBy", "writes"] {
                     shown.set(name, Expected::Unknown(Kind::Gaps));
                 }
                 shown
@@ -246,6 +266,33 @@ impl Lists<'_> {
         shown.set("position", position);
         shown.set("recordedAt", recorded);
         shown
+    }
+
+    /// The writes that are missing, with who made them, which stands in the personal part.
+    fn writes(&self, row: &Row, writes: &Value) -> Expected {
+        let withheld = self.verified.withheld.contains(&row.position);
+        let personal = row.personal.as_deref().unwrap_or_default();
+        let personal: Value = serde_json::from_slice(personal).unwrap_or_default();
+        let who = personal["writes"].as_array().map_or(&[][..], Vec::as_slice);
+        let shown = writes.as_array().into_iter().flatten().map(|write| {
+            let mut shown = Expected::Object(members(write.to_string().as_bytes()));
+            let who = who.iter().find(|who| who["number"] == write["number"]);
+            for name in ["name", "user"] {
+                shown.set(
+                    name,
+                    match withheld {
+                        true => Expected::Unknown(Kind::Texts),
+                        false => who.map_or(Value::Null, |who| who[name].clone()).into(),
+                    },
+                );
+            }
+            shown
+        });
+        let shown: Vec<Expected> = shown.collect();
+        match shown.is_empty() {
+            true => Value::Null.into(),
+            false => Expected::List(shown),
+        }
     }
 
     fn recorded(&self, position: u64) -> Option<String> {

@@ -5,20 +5,19 @@ use super::expected::Expected;
 use super::parts::{Verified, no_room};
 use super::record::{CHANGED_LATER, View, item, time};
 use super::report::{Kind, Report, count};
-use crate::client::{Client, encode, query};
+use super::walk::Walk;
+use crate::client::Client;
 use crate::failure::Failure;
 use docket_ledger::entry::{Class, Leaf};
 use docket_ledger::note::check_note;
-use docket_ledger::query::{Filter, Page, Plot, Row, Scope, Total};
+use docket_ledger::query::{Filter, Page, Row, Scope, Total};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most records that a total counts.
-const COUNTED: u64 = 10_000;
+pub(super) const COUNTED: u64 = 10_000;
 /// Most lists of one sort (repositories, orgs, namespaces) that are asked for.
 pub(super) const MOST: usize = 1000;
-/// Pages in a row without anything new; then a list has no end.
-const BARREN: u32 = 100;
 /// How often it is asked how far the ledger has grown.
 const ASKED: u32 = 100;
 /// Rows read at a time.
@@ -35,21 +34,21 @@ pub(super) struct Lists<'a> {
     newest: u64,
     asked: u32,
     /// Orgs that records name.
-    orgs: BTreeSet<String>,
+    pub(super) orgs: BTreeSet<String>,
 }
 
 /// One list of records.
-struct List<'a> {
-    path: String,
-    verdict: Option<&'static str>,
-    classes: Vec<Class>,
+pub(super) struct List<'a> {
+    pub(super) path: String,
+    pub(super) verdict: Option<&'static str>,
+    pub(super) classes: Vec<Class>,
     /// What of the entries that were served belongs in it.
-    scope: Scope,
-    view: View<'a>,
+    pub(super) scope: Scope,
+    pub(super) view: View<'a>,
     /// All of that must be in it.
-    complete: bool,
+    pub(super) complete: bool,
     /// Series may be counted by what is not known here.
-    counts: bool,
+    pub(super) counts: bool,
 }
 
 impl<'a> Lists<'a> {
@@ -155,98 +154,8 @@ impl<'a> Lists<'a> {
         Ok(self.newest - size >= by)
     }
 
-    /// Lists of less: of one's own, of each repository, of each org.
-    async fn narrow(&mut self) -> Result<u64, Failure> {
-        let mut lists = Vec::new();
-        if let Some(own) = self.own().await? {
-            lists.push(own);
-        }
-        let series = self
-            .verified
-            .view
-            .series(&Filter::default(), COUNTED as u32);
-        let repositories: BTreeSet<(String, String)> = series
-            .map_err(no_room)?
-            .into_iter()
-            .filter(|row| !row.namespace.is_empty() && !row.repository.is_empty())
-            .map(|row| (row.namespace, row.repository))
-            .collect();
-        let orgs = std::mem::take(&mut self.orgs);
-        for more in [repositories.len(), orgs.len()] {
-            let more = more.saturating_sub(MOST) as u64;
-            self.report.skip_all(Kind::Lists, more);
-        }
-        for (namespace, name) in repositories.into_iter().take(MOST) {
-            let plot = Plot {
-                repository: Some(name.clone()),
-                ..Plot::default()
-            };
-            let (place, name) = (encode(&namespace), encode(&name));
-            lists.push(List {
-                path: format!("/api/namespaces/{place}/repositories/{name}/policy-denials"),
-                verdict: None,
-                classes: vec![Class::Denial],
-                scope: Scope::of([(namespace, plot)]),
-                view: View {
-                    narrow: true,
-                    ..View::default()
-                },
-                complete: true,
-                counts: true,
-            });
-        }
-        for org in orgs.iter().take(MOST) {
-            lists.push(List {
-                path: format!("/api/orgs/{}/policy-denials", encode(org)),
-                verdict: None,
-                classes: vec![Class::Denial],
-                scope: Scope::all(),
-                view: View {
-                    org: Some(org),
-                    ..View::default()
-                },
-                // Which namespaces are an org's is the cluster's word.
-                complete: false,
-                counts: false,
-            });
-        }
-        let mut read = 0;
-        for list in &lists {
-            if self.records(list).await?.is_some() {
-                read += 1;
-            }
-        }
-        Ok(read)
-    }
-
-    /// The list of one's own, if the caller has one. Whose it is its records say.
-    async fn own(&mut self) -> Result<Option<List<'static>>, Failure> {
-        let path = "/api/my-denials";
-        let Some(page) = self.client.json_if_any(&format!("{path}?limit=1")).await? else {
-            return Ok(None);
-        };
-        let first = page["items"][0]["position"].as_u64();
-        let row = match first {
-            Some(first) => self.verified.view.at(first).map_err(no_room)?,
-            None => None,
-        };
-        let actor = row.and_then(|row| row.actor);
-        Ok(Some(List {
-            path: path.to_owned(),
-            verdict: None,
-            classes: vec![Class::Denial],
-            complete: actor.is_some() && self.verified.whole,
-            counts: actor.is_some() && self.verified.whole,
-            scope: actor.map_or_else(Scope::all, |actor| Scope::of_actor(&actor)),
-            view: View {
-                narrow: true,
-                ..View::default()
-            },
-        }))
-    }
-
     /// One list; how many records it shows. `None`: it is not the caller's to read.
-    async fn records(&mut self, list: &List<'_>) -> Result<Option<u64>, Failure> {
+    pub(super) async fn records(&mut self, list: &List<'_>) -> Result<Option<u64>, Failure> {
         let filter = Filter {
             classes: list.classes.clone(),
             scope: list.scope.clone(),
@@ -551,84 +460,6 @@ impl<'a> Lists<'a> {
             ));
         }
         Ok(())
-    }
-}
-
-/// The way through the pages of one list.
-pub(super) struct Walk {
-    pub(super) path: String,
-    filter: Option<(&'static str, String)>,
-    cursor: Option<String>,
-    ended: bool,
-    pub(super) pages: u64,
-    /// Items on all pages.
-    items: u64,
-    /// What the first page says beside its items.
-    first: Value,
-    pub(super) seen: BTreeSet<u64>,
-    /// Time and position of the last item.
-    last: Option<(i64, u64)>,
-    /// Items of the last page that were new.
-    new: u64,
-    barren: u32,
-}
-
-impl Walk {
-    pub(super) fn new(path: &str, filter: Option<(&'static str, String)>) -> Walk {
-        Walk {
-            path: path.to_owned(),
-            filter,
-            cursor: None,
-            ended: false,
-            pages: 0,
-            items: 0,
-            first: Value::Null,
-            seen: BTreeSet::new(),
-            last: None,
-            new: 0,
-            barren: 0,
-        }
-    }
-
-    /// One more page; none if the first is not the caller's to read.
-    pub(super) async fn next(&mut self, client: &Client) -> Result<Option<Value>, Failure> {
-        if self.ended {
-            return Ok(None);
-        }
-        let mut pairs = vec![("limit", "200".to_owned())];
-        pairs.extend(self.filter.clone());
-        pairs.extend(self.cursor.clone().map(|cursor| ("cursor", cursor)));
-        let path = format!("{}{}", self.path, query(&pairs));
-        let page = match self.pages {
-            0 => match client.json_if_any(&path).await? {
-                Some(page) => page,
-                None => return Ok(None),
-            },
-            _ => client.json(&path).await?,
-        };
-        self.barren = if self.new > 0 { 0 } else { self.barren + 1 };
-        self.new = 0;
-        self.pages += 1;
-        self.items += page["items"].as_array().map_or(0, Vec::len) as u64;
-        if self.pages == 1 {
-            self.first = json!({"total": page["total"], "totalCapped": page["totalCapped"]});
-        }
-        let cursor = page["cursor"].as_str().map(str::to_owned);
-        // A server that gives the same place again would keep us here for ever.
-        self.ended = cursor.is_none() || cursor == self.cursor;
-        self.cursor = cursor;
-        Ok(Some(page))
-    }
-
-    fn is_new(&mut self, position: u64) -> bool {
-        let new = self.seen.insert(position);
-        self.new += u64::from(new);
-        new
-    }
-
-    /// Page after page came, with nothing new in any.
-    pub(super) fn has_no_end(&self) -> bool {
-        self.barren > BARREN
     }
 }
 

@@ -8,6 +8,7 @@ use super::read::{Asked, CasesAsked, GapsAsked, Origin};
 use axum::extract::Query;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, LawFilter, Page, Scope, Words};
+use docket_record::gap::Hidden;
 use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -66,7 +67,10 @@ const OPERATIONS: [&str; 4] = ["CREATE", "UPDATE", "DELETE", "CONNECT"];
 pub(super) const LIST: &[&[&str]] = &[&FILTERS, &PAGING];
 pub(super) const SUMMARY: &[&[&str]] = &[&FILTERS];
 pub(super) const STREAM: &[&[&str]] = &[&FILTERS, &["cursor"]];
-pub(super) const GAPS: &[&[&str]] = &[&["since", "until", "open"], &PAGING];
+pub(super) const GAPS: &[&[&str]] = &[
+    &["since", "until", "open", "hiding", "namespace", "operation"],
+    &PAGING,
+];
 pub(super) const VIOLATIONS: &[&[&str]] = &[&VIOLATION_FILTERS, &PAGING];
 pub(super) const OUTCOMES: &[&[&str]] = &[&["namespace", "policy", "since", "until"]];
 pub(super) const LAWS: &[&[&str]] = &[&["policy", "kind", "namespace"], &PAGING];
@@ -88,6 +92,7 @@ pub(super) fn schema(name: &str) -> Value {
         "from" => number(0, u64::MAX / 2),
         "dryRun" | "open" => json!({ "type": "boolean" }),
         "verdict" => one_of(&VERDICTS),
+        "hiding" => one_of(&Hidden::ALL.map(Hidden::name)),
         "operation" => one_of(&OPERATIONS),
         "severity" => one_of(&SEVERITIES),
         "result" => one_of(&RESULTS),
@@ -183,15 +188,25 @@ impl Params {
         Ok((filter, namespace, cursor))
     }
 
-    /// Time and paging.
+    /// Time, what may be missing, and paging.
     pub(super) fn gaps(mut self, now: Timestamp) -> Result<(GapsAsked, Page), Refusal> {
         let page = self.page()?;
         let (since, until) = (self.time("since", now)?, self.time("until", now)?);
         let open = self
             .one_of("open", &["true", "false"])?
             .is_some_and(|text| text == "true");
+        let names = Hidden::ALL.map(Hidden::name);
+        let hiding = self.one_of("hiding", &names)?;
+        let asked = GapsAsked {
+            since,
+            until,
+            open,
+            hiding: hiding.as_deref().and_then(Hidden::from_name),
+            namespace: self.take("namespace"),
+            operation: self.one_of("operation", &OPERATIONS)?,
+        };
         self.end(GAPS)?;
-        Ok((GapsAsked { since, until, open }, page))
+        Ok((asked, page))
     }
 
     /// What violations can be asked by, and paging.

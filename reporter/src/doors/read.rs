@@ -20,6 +20,7 @@ use docket_ledger::query::{
 };
 pub use docket_ledger::query::{Plot, Scope};
 use docket_ledger::store::StoreError;
+use docket_record::gap::{Hidden, hides, may_concern};
 use pool::Pool;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -296,6 +297,17 @@ impl Records {
             });
         }
         let searched = filter.text.is_some();
+        let asked = GapsAsked {
+            since: filter.since,
+            until: filter.until,
+            open: true,
+            hiding: Some(match filter.verdict.as_deref() {
+                Some("excepted") => Hidden::Excepted,
+                _ => Hidden::Denials,
+            }),
+            namespace: filter.namespace.clone(),
+            operation: filter.operation.clone(),
+        };
         let question = move |reader: &Reader| {
             let gaps = reader.gaps(true)?;
             let (total, series) = within(reader, searched, Self::SEARCH, |reader| {
@@ -307,7 +319,7 @@ impl Records {
                 series,
                 open_gaps: gaps
                     .iter()
-                    .filter(|gap| touches(gap, filter.since, filter.until))
+                    .filter(|gap| matters(gap, &filter.scope, &asked))
                     .count(),
             })
         };
@@ -379,10 +391,11 @@ impl Records {
         if scope.whole().is_some_and(|names| names.is_empty()) {
             return Ok(Listing::empty());
         }
+        let scope = scope.clone();
         self.pool
             .read(move |reader| {
                 let mut gaps = reader.gaps(asked.open)?;
-                gaps.retain(|gap| touches(gap, asked.since, asked.until));
+                gaps.retain(|gap| matters(gap, &scope, &asked));
                 let total = gaps.len() as u64;
                 if let Some(after) = page.after {
                     gaps.retain(|gap| (gap.row.time, gap.row.position) < after);
@@ -588,7 +601,7 @@ fn by_who_was_denied(outcome: &Row) -> bool {
 }
 
 /// Which gaps.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GapsAsked {
     /// Microseconds, inclusive.
     pub since: Option<i64>,
@@ -596,6 +609,12 @@ pub struct GapsAsked {
     pub until: Option<i64>,
     /// Only those that nothing has closed.
     pub open: bool,
+    /// Only those that may hide this.
+    pub hiding: Option<Hidden>,
+    /// Not those that are known to be about writes of other namespaces only.
+    pub namespace: Option<String>,
+    /// Nor about other operations.
+    pub operation: Option<String>,
 }
 
 /// Which denials, with what came of them.
@@ -609,11 +628,33 @@ pub struct CasesAsked {
     pub until: Option<i64>,
 }
 
-/// A gap whose ends are not known may be anywhere.
-fn touches(gap: &GapRow, since: Option<i64>, until: Option<i64>) -> bool {
+/// May something be missing there that is asked for? A gap whose ends are not known may be
+/// anywhere, and one that does not name every write that is missing may hide any.
+fn matters(gap: &GapRow, scope: &Scope, asked: &GapsAsked) -> bool {
+    let (since, until) = (asked.since, asked.until);
     let ends_before = since.is_some_and(|since| gap.to.is_some_and(|to| to < since));
     let begins_after = until.is_some_and(|until| gap.from.is_some_and(|from| from >= until));
-    !ends_before && !begins_after
+    if ends_before || begins_after {
+        return false;
+    }
+    if asked.hiding.is_none() && asked.namespace.is_none() && asked.operation.is_none() {
+        return true;
+    }
+    let is = |asked: &Option<String>, is: &str| asked.as_deref().is_none_or(|asked| asked == is);
+    let hiding = asked
+        .hiding
+        .is_none_or(|hidden| hides(&gap.cause).contains(&hidden));
+    // No write of it was made later than its end.
+    let time = gap.to.unwrap_or(i64::MAX);
+    hiding
+        && may_concern(
+            &serde_json::from_slice(&gap.row.public).unwrap_or_default(),
+            |namespace, operation| {
+                is(&asked.namespace, namespace)
+                    && is(&asked.operation, operation)
+                    && scope.takes_some_of(namespace, time)
+            },
+        )
 }
 
 /// What has a namespace is read there, laws of a namespace included. Erasures name places in

@@ -10,6 +10,7 @@ use crate::doors::read::Scope;
 use axum::extract::State as Shared;
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
+use docket_record::gap::hides;
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -74,6 +75,10 @@ fn gap_item(row: &Row, scope: &Scope) -> Value {
             public.get(name).cloned().unwrap_or_default(),
         );
     }
+    let cause = public.get("cause").and_then(Value::as_str);
+    let hidden = hides(cause.unwrap_or_default()).iter();
+    let hidden: Vec<&str> = hidden.map(|one| one.name()).collect();
+    item.insert("hides".to_owned(), hidden.into());
     if scope.is_all() {
         for name in GAP_INNER {
             said(&mut item, name, public.get(name).cloned());
