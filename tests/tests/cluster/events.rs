@@ -163,12 +163,12 @@ fn a_message_that_echoes_who_asked_names_no_one_in_an_event() {
     on_shared_runtime(async {
         let plane = shared().await?;
         let namespace = plane.org_namespace("echoed").await?;
-        let mut policy = validating_policy("echoed", &namespace, "false", "");
-        policy["spec"]["validations"] = json!([{
-            "expression": "object.spec.description.startsWith('ok')",
-            "messageExpression": "'No, ' + request.userInfo.username.split(':')[3] + ' (' + \
-                request.userInfo.username + '): \\u001b[2J<b>' + object.spec.title",
-        }]);
+        let expression = "object.spec.description.startsWith('ok')";
+        let mut policy = validating_policy("echoed", &namespace, expression, "No.");
+        policy["spec"]["validations"][0]["messageExpression"] = json!(
+            "'No, ' + request.userInfo.username.split(':')[3] + ' (' + \
+                request.userInfo.username + '): \\u001b[2J<b>' + object.spec.title"
+        );
         plane.apply_policies(&[policy]).await?;
         refused(plane, &pull_request(&namespace, "probe", "no")).await?;
         let object = pull_request(&namespace, "echo", "no");
