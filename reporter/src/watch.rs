@@ -131,6 +131,7 @@ struct Due {
 
 /// When things are to be done.
 struct Schedule {
+    begun: Timestamp,
     look: Instant,
     pulse: Instant,
     question: Instant,
@@ -187,6 +188,7 @@ impl Watch {
         self.table = self.load().await?;
         let begun = Instant::now();
         let mut due = Schedule {
+            begun: Timestamp::now(),
             look: begun,
             pulse: begun,
             question: begun + self.questions,
@@ -305,6 +307,7 @@ impl Watch {
                 let beats = now >= due.heartbeat;
                 if beats {
                     due.heartbeat = now + self.heartbeats;
+                    self.table.lasts(due.begun, Timestamp::now());
                     self.prove();
                 }
                 self.commit(beats);

@@ -7,7 +7,7 @@ use docket_record::law::summary::{first, summary};
 use docket_record::law::text::{self, Whole};
 use docket_record::law::{Body, Change, Entry, Kind, LawBook, Object, Place, Shelves, Version};
 use docket_record::law::{KINDS, autogen};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,6 +20,8 @@ const SOURCE: &str = "law";
 pub const ABSENCES: &str = "law/absences";
 /// Absences remembered; the gap of an older one stays open.
 const MOST: usize = 32;
+/// An absence that lasts is told each time that so much of it is over.
+const LASTS: SignedDuration = SignedDuration::from_hours(1);
 
 /// The newest version of an object.
 struct Latest {
@@ -77,6 +79,8 @@ pub struct Table {
     latest: BTreeMap<Place, Latest>,
     /// The present absence: since when, and entries found after it.
     missed: Option<(Timestamp, u64)>,
+    /// Until then the present absence was told.
+    told: Option<Timestamp>,
     entries: Vec<Entry>,
     /// Of each of these entries.
     versions: Vec<(Place, Version)>,
@@ -243,20 +247,20 @@ impl Table {
         if self.waiting().is_some() {
             return;
         }
+        let told = self.told.take();
         if let Some((from, found)) = self.missed.take() {
-            let which = from.as_millisecond().to_string();
+            let from = from.max(told.unwrap_or(from));
             let changes = match found {
                 0 => "everything was as before afterwards".to_owned(),
                 1 => "1 change was found afterwards".to_owned(),
                 _ => format!("{found} changes were found afterwards"),
             };
-            let gap = Gap::new(SOURCE, Cause::LawWatchAway, &which, now)
-                .spanning(from, now)
-                .saying(format!(
-                    "policies were not watched; {changes}. A policy could have been changed and \
-                     changed back meanwhile, or made and deleted"
-                ));
-            if found == 0 {
+            let gap = gap(from, now).saying(format!(
+                "policies were not watched; {changes}. A policy could have been changed and \
+                 changed back meanwhile, or made and deleted"
+            ));
+            // Of a part of an absence it is not known what there was before.
+            if found == 0 && told.is_none() {
                 if self.absences.len() >= MOST {
                     self.absences.pop_front();
                 }
@@ -267,6 +271,25 @@ impl Table {
                 });
             }
             self.gaps.push(gap);
+        }
+    }
+
+    /// An absence that has not ended is told in parts, by a process that has `begun` to
+    /// watch so long ago.
+    pub fn lasts(&mut self, begun: Timestamp, now: Timestamp) {
+        let away = self.kinds.values();
+        let away = away.filter(|state| !state.listed && !state.unserved);
+        let known = away.filter_map(|state| state.known);
+        let known = known.chain(self.missed.map(|(from, _)| from)).min();
+        let Some(from) = known.map(|from| from.max(self.told.unwrap_or(from))) else {
+            return;
+        };
+        if now.duration_since(from.max(begun)) >= LASTS {
+            self.gaps.push(gap(from, now).saying(
+                "policies are not watched, and it goes on: one could have been changed, made or \
+                 deleted",
+            ));
+            self.told = Some(now);
         }
     }
 
@@ -544,6 +567,12 @@ impl Table {
         }
         shelves.book(synced)
     }
+}
+
+/// A time in which not all kinds were watched.
+fn gap(from: Timestamp, to: Timestamp) -> Gap {
+    let which = format!("{} {}", from.as_millisecond(), to.as_millisecond());
+    Gap::new(SOURCE, Cause::LawWatchAway, &which, to).spanning(from, to)
 }
 
 /// The same version, observed twice, has the same id.

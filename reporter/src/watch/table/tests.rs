@@ -206,6 +206,36 @@ fn a_watch_that_breaks_leaves_doubt_until_its_list_and_a_gap_after_it() {
 }
 
 #[test]
+fn an_absence_that_lasts_is_told_while_it_lasts() {
+    const HOUR: i64 = 3600;
+    let mut table = Table::default();
+    list(&mut table, &[object("p", "Deny", 1, "1")], 0);
+    let (entries, _) = take(&mut table);
+    table.lasts(time(-HOUR), time(2 * HOUR));
+    assert_eq!(take(&mut table).1, [], "it is watched");
+    table.broke(kind());
+    table.lasts(time(-HOUR), time(HOUR - 1));
+    assert_eq!(take(&mut table).1, []);
+    table.lasts(time(-HOUR), time(HOUR));
+    table.lasts(time(-HOUR), time(HOUR + 10));
+    let (_, first) = take(&mut table);
+    assert_eq!((first[0].from, first[0].to), (time(0), time(HOUR)));
+    assert_eq!(first.len(), 1);
+    // A restart believes in the whole of it, and that is another gap.
+    let mut restarted = restart(&table, &entries);
+    restarted.lasts(time(HOUR + 15), time(HOUR + 20));
+    list(&mut restarted, &[object("p", "Deny", 1, "1")], HOUR + 20);
+    let (_, whole) = take(&mut restarted);
+    assert_eq!(whole[0].from, time(0));
+    assert_ne!(whole[0].id, first[0].id);
+    assert_eq!(restarted.absences().count(), 1);
+    list(&mut table, &[object("p", "Deny", 1, "1")], HOUR + 30);
+    let (_, rest) = take(&mut table);
+    assert_eq!((rest[0].from, rest[0].to), (time(HOUR), time(HOUR + 30)));
+    assert_eq!(table.absences().count(), 0);
+}
+
+#[test]
 fn one_absence_of_several_watches_is_one_gap() {
     let other = Kind::of("kyverno.io", "ClusterPolicy").unwrap();
     let mut table = Table::default();
