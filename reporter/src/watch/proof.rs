@@ -9,8 +9,11 @@
 //! - each API server's log is a file source, and each was read from before the absence
 //!   until past its end, with no open gap of its own in between,
 //! - and none of them tells of a write to a policy in that time but for its status. A
-//!   webhook configuration may have been written once: with the same text before and after
-//!   there was no other in between. Kyverno does so when its certificate is new.
+//!   webhook configuration may have been written: Kyverno does so again and again with the
+//!   hooks that it has already. With the same generation, which the API server counts up
+//!   whenever the hooks change, they were the same all the time. With another one it may
+//!   have been written once, when its certificate is new: with the same text before and
+//!   after there was no other in between.
 //!
 //! Else it stays.
 
@@ -118,9 +121,12 @@ impl Evidence {
         let Some(writes) = writes.between(absence.from, absence.to) else {
             return Proof::None("not all writes of that time are remembered".to_owned());
         };
-        let mut once = BTreeSet::new();
+        let mut written = BTreeSet::new();
         for write in &writes {
-            if !(is_rewritten(write) && holds(write) && once.insert(place(write))) {
+            let first = written.insert(place(write));
+            let key = (write.kind.clone(), write.name.clone());
+            let same = first || !absence.regenerated.contains(&key);
+            if !(is_rewritten(write) && holds(write) && same) {
                 let object = format!("{} {}", write.kind, write.name);
                 return Proof::None(format!("{} of {}", write.verb, object.trim_end()));
             }
@@ -137,9 +143,9 @@ impl Evidence {
              break ({}), has no write to one in that time",
             names.join(", ")
         );
-        if !once.is_empty() {
-            let hooks: Vec<&str> = once.iter().map(|(_, name)| *name).collect();
-            says = format!("{says}; written once, and the same: {}", hooks.join(", "));
+        if !written.is_empty() {
+            let hooks: Vec<&str> = written.iter().map(|(_, name)| *name).collect();
+            says = format!("{says}; written, and the same: {}", hooks.join(", "));
         }
         Proof::Made(says)
     }

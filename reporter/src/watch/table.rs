@@ -57,6 +57,10 @@ pub struct Absence {
     pub from: Timestamp,
     /// … until then.
     pub to: Timestamp,
+    /// Objects that were as before and had another generation, as `group/Kind` and name:
+    /// they were written to, if only for their certificate.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub regenerated: BTreeSet<(String, String)>,
 }
 
 /// How a version came to be known.
@@ -79,6 +83,8 @@ pub struct Table {
     latest: BTreeMap<Place, Latest>,
     /// The present absence: since when, and entries found after it.
     missed: Option<(Timestamp, u64)>,
+    /// As [`Absence::regenerated`], of the present absence.
+    regenerated: BTreeSet<(String, String)>,
     /// Until then the present absence was told.
     told: Option<Timestamp>,
     entries: Vec<Entry>,
@@ -248,6 +254,7 @@ impl Table {
             return;
         }
         let told = self.told.take();
+        let regenerated = std::mem::take(&mut self.regenerated);
         if let Some((from, found)) = self.missed.take() {
             let from = from.max(told.unwrap_or(from));
             let changes = match found {
@@ -268,6 +275,7 @@ impl Table {
                     gap: gap.id.clone(),
                     from,
                     to: now,
+                    regenerated,
                 });
             }
             self.gaps.push(gap);
@@ -306,6 +314,10 @@ impl Table {
                     // A certificate's rotation is a new generation too.
                     let rotates = matches!(object.body, Body::Configuration(_));
                     if latest.generation == object.generation || how != How::Again || rotates {
+                        if latest.generation != object.generation && how == How::Again {
+                            let Place { kind, name, .. } = &object.place;
+                            self.regenerated.insert((kind.full(), name.clone()));
+                        }
                         latest.generation = object.generation;
                         self.again(object, now, after);
                         return;

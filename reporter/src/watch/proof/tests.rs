@@ -15,6 +15,7 @@ fn absence() -> Absence {
         gap: "g".into(),
         from: time(100),
         to: time(130),
+        regenerated: [(HOOKS.to_owned(), "k".to_owned())].into(),
     }
 }
 
@@ -94,7 +95,7 @@ fn a_write_to_a_policy_in_that_time_leaves_the_gap_open() {
 }
 
 #[test]
-fn a_hook_may_be_written_once_and_be_the_same() {
+fn a_hook_may_be_written_and_be_the_same_once_where_its_generation_is_another() {
     let once = after(&[
         write(HOOKS, "update", "k", 110),
         write(HOOKS, "patch", "l", 115),
@@ -106,6 +107,12 @@ fn a_hook_may_be_written_once_and_be_the_same() {
         write(HOOKS, "update", "k", 115),
     ];
     never(&after(&twice), "update of");
+    // With the generation that it had, none of them was another.
+    let again = [
+        write(HOOKS, "update", "l", 110),
+        write(HOOKS, "update", "l", 115),
+    ];
+    assert!(made(&after(&again)).ends_with("the same: l"));
     never(&after(&[write(HOOKS, "update", "gone", 110)]), "gone");
     never(&after(&[write(HOOKS, "delete", "k", 110)]), "delete");
     never(&after(&[write(HOOKS, "create", "k", 110)]), "create");
