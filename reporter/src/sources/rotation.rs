@@ -51,12 +51,12 @@ impl Candidate {
     }
 
     /// When its first event was written, microseconds; of one that cannot be read, when it
-    /// was last written to.
+    /// was last written to, at the latest.
     #[must_use]
     pub fn began(&self) -> i64 {
         let first = opening::first_line(self).ok().flatten();
         let began = first.and_then(|first| first.began);
-        began.unwrap_or_else(|| self.modified.saturating_mul(1000))
+        began.unwrap_or_else(|| self.modified.saturating_mul(1000).saturating_add(TICK))
     }
 }
 
@@ -73,6 +73,9 @@ enum Rotated {
     Unknown,
 }
 
+/// A file's time is that of the last tick of the system's clock, microseconds: it may be
+/// older by so much than the time of the event that was written then (`CONFIG_HZ=100`).
+const TICK: i64 = 10_000;
 /// Suffixes of compressed files.
 const PACKED: [&str; 9] = ["gz", "zst", "xz", "bz2", "lz4", "lz", "zip", "Z", "br"];
 /// A larger number counts no rotations.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write as _;
+use std::time::UNIX_EPOCH;
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -604,7 +605,13 @@ fn a_rotated_file_that_no_one_can_unpack_is_named_in_a_gap_and_the_next_is_read(
         bench.write(1);
         let path = bench.rotated(packed);
         std::fs::remove_file(&path).unwrap();
-        std::fs::write(path.with_extension("log.zst"), zstd).unwrap();
+        let packed_path = path.with_extension("log.zst");
+        std::fs::write(&packed_path, zstd).unwrap();
+        // As old as its first line, or a tick of the system's clock older.
+        let tick = bench.day.process.started - 4;
+        let modified = UNIX_EPOCH + Duration::from_millis(tick.try_into().unwrap());
+        let file = std::fs::OpenOptions::new().append(true).open(&packed_path);
+        file.unwrap().set_modified(modified).unwrap();
         bench.restart();
         bench.read();
         bench.restart();
