@@ -32,8 +32,8 @@ pub struct Replay {
 impl Replay {
     /// Starts the reporter on `day`, its files in `run`.
     pub async fn start(run: &Path, day: &Path, progress: &Progress) -> Result<Self> {
-        binaries::docket(&run.join("bin"), progress)?;
         let watchdog = Watchdog::start(run)?;
+        binaries::docket(&run.join("bin"), progress)?;
         let mut command = Command::new(run.join("bin/docket-reporter"));
         command.arg("--replay").arg(day);
         let mut process = Process::spawn(run, "docket-reporter", command)?;

@@ -8,6 +8,7 @@ use docket_tests::plane::Place;
 use docket_tests::{ControlPlane, Options, Progress, day};
 use std::process::ExitCode;
 use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Ended by Ctrl-C, as shells say it.
 const INTERRUPTED: u8 = 130;
@@ -54,11 +55,12 @@ pub async fn run() -> Result<ExitCode> {
 
 /// `None`: Ctrl-C came first. What was under way is dropped, which ends its processes.
 async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    // Before anything has begun.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         biased;
         done = work => done.map(Some),
-        signal = tokio::signal::ctrl_c() => {
-            signal?;
+        _ = interrupt.recv() => {
             eprintln!("\nEnded by Ctrl-C.");
             Ok(None)
         }
