@@ -363,8 +363,7 @@ fn in_a_shared_namespace_each_org_reads_its_own_part() {
         refused(plane, "alice", &of("acme", "of-acme")).await?;
         refused(plane, "carol", &of("globex", "of-globex")).await?;
         on_record(plane, namespace, 2).await?;
-        // Lists of orgs are believed for 15 s: another test may have had them read between
-        // the two bindings.
+        // Both bindings are watched, and may come a moment after the records.
         eventually("the namespace is known as shared", MINUTE, || async {
             let path = format!("/api/policy-denials?namespace={namespace}");
             let reply = rest(plane, "alice", &path).await?;
