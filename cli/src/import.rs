@@ -102,12 +102,15 @@ async fn one(
 fn beginning(source: &mut Source, format: Option<import::Format>) -> Result<Vec<Piece>, Failure> {
     let mut pieces = Vec::new();
     let mut why = String::new();
+    let (mut others, mut broken) = (0, 0);
     while pieces.len() < LOOKED_AT
         && let Some(piece) = source.next_piece()?
     {
         let read = import::read(&piece.bytes, format);
         let (good, line) = (read.is_ok(), piece.line);
         let other = matches!(read, Ok(Read::Other));
+        others += u32::from(other);
+        broken += u32::from(!good);
         if let Err(error @ ImportError::Legacy) = read {
             return Err(Failure::CouldNot(format!(
                 "{}:{line}: {error}; nothing of it was imported",
@@ -122,8 +125,9 @@ fn beginning(source: &mut Source, format: Option<import::Format>) -> Result<Vec<
             return Ok(pieces);
         }
     }
-    let others = why.is_empty();
-    if pieces.is_empty() || others {
+    // A log that begins with lines of something else: an API server says much when it
+    // starts.
+    if broken <= others {
         return Ok(pieces);
     }
     Err(Failure::CouldNot(format!(

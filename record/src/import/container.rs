@@ -52,6 +52,15 @@ impl Stream {
     }
 }
 
+/// True for a line of a runtime's file.
+#[must_use]
+pub fn is_line(line: &[u8]) -> bool {
+    match line.first() {
+        Some(b'{') => docker(line).is_some(),
+        _ => cri(line).is_some(),
+    }
+}
+
 /// `TIME STREAM TAGS TEXT`.
 pub(super) fn cri(line: &[u8]) -> Option<Line<'_>> {
     if !line.first()?.is_ascii_digit() {
@@ -79,7 +88,7 @@ pub(super) fn cri(line: &[u8]) -> Option<Line<'_>> {
 
 /// Docker's object. Log shippers write the same members without the line break, so a
 /// `piece` of Docker's may be a whole line all the same.
-fn docker(line: &[u8]) -> Option<Line<'_>> {
+pub(super) fn docker(line: &[u8]) -> Option<Line<'_>> {
     let (mut log, mut stream, mut time) = (None, None, None);
     let mut cursor = Cursor::new(line);
     if !cursor.enter_object() {
@@ -119,12 +128,12 @@ pub struct Joined {
 }
 
 /// Puts pieces together, those of each stream by themselves.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Joiner {
     unfinished: [Option<Unfinished>; 2],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unfinished {
     at: u64,
     time: String,
@@ -235,7 +244,7 @@ impl Unfinished {
 }
 
 /// Whether text is one object from its first to its last byte, told piece by piece.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Brackets {
     depth: u64,
     string: bool,

@@ -37,7 +37,10 @@ pub(super) fn event(
         });
     }
     // The code stands behind the text. An enforcer's words are a refusal without it.
-    if status.code == 0 && !refusal(status).is_enforcers() {
+    let open = status.code == 0 && !refusal(status).is_enforcers();
+    let is_end = matches!(event.stage.as_str(), "ResponseComplete" | "Panic");
+    let reads = matches!(event.verb.as_str(), "list" | "watch");
+    if open && is_end && !reads {
         return Err(ImportError::CutEarly);
     }
     if event.stage_timestamp.is_empty() {

@@ -54,7 +54,12 @@ pub(super) fn read(line: &[u8]) -> Result<Read<'_>, ImportError> {
     match find(line) {
         Found::Object { at, shape, time } => {
             let time = super::time(time).unwrap_or_default();
-            content(Cow::Borrowed(&line[at..]), shape, &time, 0)
+            // A container's line is an Event, or the container's own.
+            let depth = match shape {
+                Shape::Container => super::wrapped::DEPTH,
+                _ => 0,
+            };
+            content(Cow::Borrowed(&line[at..]), shape, &time, depth)
         }
         Found::Other => Ok(Read::Other),
         Found::Unknown => Err(ImportError::Unknown),

@@ -307,24 +307,35 @@ fn content<'a>(
     }
     if !text.trim_start().starts_with('{') {
         // Other components of the control plane log plain text to the same place.
-        let line::Found::Object { at, time, .. } = line::find(text.trim_start()) else {
+        let line::Found::Object {
+            at,
+            time,
+            shape: inner,
+        } = line::find(text.trim_start())
+        else {
             return Ok(Read::Other);
         };
         if depth >= wrapped::DEPTH {
             return Ok(Read::Other);
         }
+        // A container's line is an Event, or the container's own.
+        let depth = match inner {
+            Shape::Container => wrapped::DEPTH,
+            _ => depth + 1,
+        };
         let time = time_or(time, logged_at);
         let at = at + text.len() - text.trim_start().len();
-        let inner = match text {
+        let object = match text {
             Cow::Borrowed(text) => Cow::Borrowed(&text[at..]),
             Cow::Owned(text) => Cow::Owned(text[at..].to_owned()),
         };
-        return content(inner, shape, &time, depth + 1);
+        return content(object, shape, &time, depth);
     }
     match serde_json::from_str::<&RawValue>(&text) {
         Ok(_) => {
-            let owned = match members(text.as_bytes(), logged_at, depth + 1) {
+            let owned = match members(text.as_bytes(), logged_at, depth.saturating_add(1)) {
                 Ok(Read::Raw(Shape::Event, _)) => None,
+                Ok(_) if depth >= wrapped::DEPTH => return Ok(Read::Other),
                 Ok(Read::Raw(_, inner)) => Some(inner.into_owned()),
                 Ok(Read::Derived(shape, event)) => return Ok(Read::Derived(shape, event)),
                 Ok(Read::Other) | Err(ImportError::Unknown) => return Ok(Read::Other),

@@ -179,6 +179,19 @@ fn a_refusal_whose_text_is_cut_is_one_by_the_words_that_begin_it() {
         "admission webhook \"v.kyverno.svc\" denied the request: \nPolicy "
     );
     assert!(message.whole.is_some(), "it is only a prefix");
+    // Of another stage no end is due, and of a list none is of interest.
+    for (word, other) in [
+        ("ResponseComplete", "RequestReceived"),
+        ("\"create\"", "\"list\""),
+    ] {
+        let head = &EVENT[..EVENT.find(",\"responseStatus\"").unwrap()];
+        let message = head.replace(word, other);
+        let record = json!({"timestamp": at, "message": message}).to_string();
+        assert!(
+            matches!(read(record.as_bytes(), None), Ok(Read::Derived(..))),
+            "{message}"
+        );
+    }
     // Without the code nothing else says that it was refused.
     for text in ["pods \\\"a\\\" already exists", "admission webh", ""] {
         assert!(matches!(cut_in(text), Err(ImportError::CutEarly)), "{text}");
@@ -191,7 +204,6 @@ fn an_event_is_found_in_the_records_of_those_who_carry_logs() {
     let time = "2026-11-22T23:00:00.5Z";
     let cri = format!("{time} stdout F {EVENT}");
     for record in [
-        json!({"log": format!("{EVENT}\n"), "stream": "stdout", "time": time}),
         json!({"date": 1.5, "_p": "F", "log": EVENT, "kubernetes": {"pod_name": "kube-apiserver-0"}}),
         json!({"log": cri, "file": "/var/log/containers/x.log"}),
         json!({"message": EVENT, "timestamp": time, "source_type": "kubernetes_logs", "kubernetes": {}}),
@@ -209,6 +221,10 @@ fn an_event_is_found_in_the_records_of_those_who_carry_logs() {
         };
         assert_eq!(text.trim(), EVENT, "{record:#}");
     }
+    let docker = json!({"log": format!("{EVENT}\n"), "stream": "stdout", "time": time});
+    assert!(matches!(one(&docker), Read::Raw(Shape::Container, text) if text.trim() == EVENT));
+    let carried = json!({"message": docker.to_string(), "@timestamp": time});
+    assert!(matches!(one(&carried), Read::Raw(Shape::Wrapped, text) if text.trim() == EVENT));
     // Where it was read on the way its members are what they were.
     for record in [
         json!({"jsonPayload": event, "timestamp": time}),
@@ -276,6 +292,24 @@ fn what_a_log_line_quotes_is_no_event() {
             !matches!(read(record.as_bytes(), None), Ok(Read::Raw(..))),
             "{record}"
         );
+    }
+    // In a program's own structured log, however it is carried.
+    let own = json!({"ts": 1.5, "msg": "Event occurred", "message": EVENT, "body": EVENT});
+    let shipped = json!({"log": own.to_string(), "kubernetes": {}});
+    let docker = json!({"log": json!({"message": EVENT}).to_string() + "\n", "stream": "stderr",
+        "time": "2026-11-22T23:00:00Z"});
+    for record in [own, shipped, docker] {
+        assert_eq!(one(&record), Read::Other, "{record:#}");
+    }
+    for carried in [
+        json!({"message": EVENT}),
+        json!({"message": EVENT, "timestamp": 1}),
+        json!({"category": "kube-audit", "properties": {"log": EVENT}}),
+        json!({"AuditId": "a", "Stage": "ResponseComplete", "Verb": "create",
+            "StageReceivedTime": "2026-11-22T23:00:00Z"}),
+    ] {
+        let cri = format!("2026-11-22T23:00:00Z stderr F {carried}");
+        assert_eq!(read(cri.as_bytes(), None).unwrap(), Read::Other, "{cri}");
     }
     // A journal that leaves out what is long says nothing of it: that is not overlooked.
     let left_out = json!({"MESSAGE": null, "__REALTIME_TIMESTAMP": "1795388400010000"});

@@ -2,7 +2,7 @@
 //! journal. Only members that hold a log line are looked into, by the names that these
 //! programs give them; which of them is an Event is told by what is in it.
 
-use super::{ImportError, Read, Shape, content, members, text};
+use super::{ImportError, Read, Shape, container, content, members, text};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -62,7 +62,16 @@ pub(super) fn record<'a>(
     if depth >= DEPTH {
         return Err(ImportError::Unknown);
     }
+    if let Some(line) = container::docker(record) {
+        let time = super::time(line.time).unwrap_or_default();
+        return content(line.text, Shape::Container, &time, DEPTH);
+    }
     let members_of: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_slice(record)?;
+    if members_of.contains_key("msg") {
+        // A program's own structured log (klog's JSON, zap, slog): its other members are
+        // what it speaks of, which may be what a client sent.
+        return Ok(Read::Other);
+    }
     let logged = TIMES.iter().find_map(|name| time(members_of.get(*name)?));
     let logged = logged.unwrap_or_else(|| logged_at.to_owned());
     let mut is_line = false;

@@ -27,10 +27,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
 use docket_record::import::Format;
+use futures::FutureExt as _;
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -133,7 +135,11 @@ async fn take(
         .iter()
         .any(|one| now.duration_since(one.time) < HELD)
     {
-        import.court.exhibits(&mut arrival).await;
+        // A fault of ours leaves what was not asked as it came.
+        let asking = AssertUnwindSafe(import.court.exhibits(&mut arrival));
+        if asking.catch_unwind().await.is_err() {
+            import.metrics.panicked("reading");
+        }
     }
     match import.writer.commit_counting(arrival).await {
         Ok(new) => {

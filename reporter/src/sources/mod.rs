@@ -28,7 +28,7 @@ use docket_host::KeyDirectory;
 use docket_record::audit::{self, AuditEvent, ListError, ParseError};
 use docket_record::denial::Record;
 use docket_record::examine::{Bench, Config, ExamineError, Finding, Outcome, Refused};
-use docket_record::import::{ImportError, Read, read};
+use docket_record::import::{ImportError, Read, container, read};
 use docket_record::policies::PolicyList;
 use docket_record::verdict::governed;
 use jiff::Timestamp;
@@ -126,13 +126,15 @@ impl Court {
         let examined = if is_event {
             self.examined(source, line)
         } else {
-            match guarded(|| read(line, None)) {
-                Some(Ok(Read::Raw(_, event))) => self.examined(source, event.as_bytes()),
-                Some(Ok(Read::Derived(_, event))) => self.derived(source, &event),
+            match guarded(|| (read(line, None), container::is_line(line))) {
+                Some((Err(ImportError::Legacy), _)) => return Line::Legacy,
+                // Who carries logs from elsewhere is none that is followed.
+                Some((Ok(_), false)) => Examined::Unreadable(NO_EVENT.to_owned()),
+                Some((Ok(Read::Raw(_, event)), _)) => self.examined(source, event.as_bytes()),
+                Some((Ok(Read::Derived(_, event)), _)) => self.derived(source, &event),
                 // A container's output holds the API server's own log too.
-                Some(Ok(Read::Other)) => Examined::NotGoverned,
-                Some(Err(ImportError::Legacy)) => return Line::Legacy,
-                Some(Err(error)) => Examined::Unreadable(not_imported(&error)),
+                Some((Ok(Read::Other), _)) => Examined::NotGoverned,
+                Some((Err(error), _)) => Examined::Unreadable(not_imported(&error)),
                 None => Examined::Unreadable(self.panicked()),
             }
         };
@@ -277,6 +279,8 @@ fn name_last(record: &mut Record, last: LastObject) {
 
 const WHICH_NOT_KNOWN: &str = "one of a collection, which one is not known";
 
+/// What is said of a line that is another one.
+const NO_EVENT: &str = "the line is no Event of audit.k8s.io/v1";
 /// What is said of bytes that made the reporter panic.
 const PANICKED: &str = "reading it made the reporter panic, which is a fault of Docket";
 

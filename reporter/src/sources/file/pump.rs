@@ -61,6 +61,8 @@ impl Tail {
             ..place.clone()
         };
         let mut at = reading.start;
+        // What the ledger refuses is read once more from here.
+        let mut joiner = reading.joiner.clone();
         let mut last: &[u8] = b"";
         let mut all = reading.buffer[..whole].split(|&byte| ends_line(byte));
         if let Some(long) = &reading.long {
@@ -85,7 +87,6 @@ impl Tail {
                 to.first_at = begins;
                 to.began = micros(line).unwrap_or(to.began);
             }
-            let joiner = &mut reading.joiner;
             if !joiner.take(line.trim_ascii_end(), begins, |joined| {
                 lines.joined(&joined)
             }) {
@@ -93,10 +94,10 @@ impl Tail {
             }
         }
         if ends {
-            reading.joiner.finish(|joined| lines.joined(&joined));
+            joiner.finish(|joined| lines.joined(&joined));
         }
         let end = reading.start + whole as u64 - reading.padding;
-        to.offset = reading.joiner.earliest().unwrap_or(end);
+        to.offset = joiner.earliest().unwrap_or(end);
         to.read_to = micros(last).unwrap_or(to.read_to);
         let Lines {
             mut arrival,
@@ -123,6 +124,7 @@ impl Tail {
         self.metrics.batch(&self.name, "committed");
         if let Some(reading) = &mut self.reading {
             reading.used(whole);
+            reading.joiner = joiner;
             if let Some(bytes) = reading.behind() {
                 self.metrics.sources.behind(&self.name, bytes);
             }

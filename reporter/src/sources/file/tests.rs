@@ -457,6 +457,42 @@ fn the_output_of_a_container_is_read_as_its_runtime_keeps_it() {
 }
 
 #[test]
+fn pieces_that_are_read_again_because_the_ledger_refused_are_put_together_once() {
+    let time = "2026-12-01T10:00:00.600000001Z";
+    let mut bench = Bench::new();
+    let mut faulty = bench.day.denied();
+    faulty["objectRef"]["name"] = crate::intake::MAKES_THE_CORE_PANIC.into();
+    let faulty = String::from_utf8(events::line(&faulty)).unwrap();
+    let event = bench.event();
+    let (a, b) = event.split_at(300);
+    bench.append(format!("{time} stdout F {faulty}{time} stdout P {a}\n").as_bytes());
+    let tail = bench.tail.as_mut().unwrap();
+    let steps: Vec<Step> = (0..4).map(|_| tail.step()).collect();
+    assert!(steps.contains(&Step::Refused), "{steps:?}");
+    bench.append(format!("{time} stdout F {b}\n").as_bytes());
+    bench.read();
+    assert_eq!(bench.names(), ["pr-2"]);
+    assert_eq!(
+        bench.causes(),
+        ["quarantined-item"],
+        "{:?}",
+        bench.rows(Class::Gap)
+    );
+}
+
+#[test]
+fn a_line_of_what_carries_logs_is_no_line_of_the_log() {
+    let mut bench = Bench::new();
+    let event = bench.event();
+    let shipped = serde_json::json!({"message": event, "@timestamp": "2026-12-01T10:00:00Z"});
+    bench
+        .append(format!("{shipped}\nDec 01 10:00:00 node kube-apiserver[1]: {event}\n").as_bytes());
+    bench.read();
+    assert_eq!(bench.denials(), 0);
+    assert_eq!(bench.causes(), ["quarantined-item", "quarantined-item"]);
+}
+
+#[test]
 fn a_log_in_the_legacy_format_is_named_once_and_closed_when_it_is_json() {
     let mut bench = Bench::new();
     let line = "2026-12-01T10:00:01.885328047Z AUDIT: id=\"a\" stage=\"ResponseComplete\" ip=\"192.0.2.10\"\n";
