@@ -129,7 +129,8 @@ impl Seen {
         }
     }
 
-    /// A process that is older than the ledger: the first number seen is the baseline.
+    /// A process that is older than the ledger: the first that is heard of it, a number or
+    /// what it says of itself, is the baseline.
     #[must_use]
     pub fn from_first() -> Seen {
         Seen::default()
@@ -325,6 +326,11 @@ impl Seen {
 
     /// The witness says that it has given `last` so far. True if that is news.
     pub fn mark(&mut self, last: u64, now: Timestamp) -> bool {
+        if self.floor.is_none() {
+            self.floor = Some(last + 1);
+            self.marks.clear();
+            return true;
+        }
         let news = self.heard(last, now);
         let end = self.runs.last().map_or(0, |run| run.last);
         if last == 0 || last <= end || self.marks.iter().any(|mark| mark.last >= last) {
@@ -395,11 +401,7 @@ impl Seen {
             return;
         };
         self.marks.retain(|mark| mark.last > last);
-        let Some(floor) = self.floor else {
-            // Older than the ledger and nothing seen yet: count from here on.
-            self.floor = Some(last + 1);
-            return;
-        };
+        let floor = self.floor.unwrap_or(1);
         let end = self.runs.last().map_or(floor - 1, |run| run.last);
         if last > end {
             // An empty run behind the hole, so that it is declared like any other; `last`

@@ -103,6 +103,20 @@ fn what_an_old_process_swore_before_the_ledger_is_not_missed() {
 }
 
 #[test]
+fn what_an_old_process_swears_after_its_first_word_is_missed_though_nothing_of_it_comes() {
+    for first in [0, 70] {
+        let mut seen = Seen::from_first();
+        assert!(seen.mark(first, at(0)), "it is kept");
+        seen.mark(first + 2, at(10));
+        assert!(declare(&mut seen, at(300)).is_empty());
+        assert_eq!(
+            numbers(&declare(&mut seen, at(310))),
+            BTreeSet::from([first + 1, first + 2])
+        );
+    }
+}
+
+#[test]
 fn burnt_numbers_do_not_grow_the_set_without_end() {
     let mut seen = Seen::from_one();
     for number in 1..20_000_u64 {
