@@ -1,7 +1,7 @@
 #![no_main]
 
 #[allow(dead_code)]
-#[path = "../../record/tests/corpus/parsers.rs"]
+#[path = "../../lib/record/tests/corpus/parsers.rs"]
 mod parsers;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parsers::attribution(bytes));

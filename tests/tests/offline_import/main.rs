@@ -392,7 +392,7 @@ fn a_file_that_is_not_there_is_named_and_an_empty_one_is_no_error() {
     });
 }
 
-/// Files as people bring them; `record/tests/cases` says to whom each refusal is owed.
+/// Files as people bring them; `lib/record/tests/cases` says to whom each refusal is owed.
 #[test]
 fn each_case_from_the_field_is_imported_and_what_became_of_it_is_said() {
     let cases = [

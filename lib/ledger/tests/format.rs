@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use rusqlite::Connection;
 
-const PAGE: &str = include_str!("../../docs/ledger-format.md");
+const PAGE: &str = include_str!("../../../docs/ledger-format.md");
 
 /// The value of one line of the vectors; notes stand there with `\n` for line ends.
 fn vector(name: &str) -> &'static str {

@@ -160,7 +160,7 @@ fn recorded(bytes: &str) -> Vec<Report> {
 
 #[test]
 fn recorded_reports_say_what_the_scan_found_and_that_it_was_fixed() {
-    let found = recorded(include_str!("../../../tests/recorded/reports/found.json"));
+    let found = recorded(include_str!("../../../../tests/recorded/reports/found.json"));
     let [audited, excepted] = &found[..] else {
         panic!("{found:#?}");
     };
@@ -184,7 +184,7 @@ fn recorded_reports_say_what_the_scan_found_and_that_it_was_fixed() {
     assert_eq!(skipped.exceptions, ["let-in"], "without its namespace");
     assert_eq!(skipped.policy, "excepted-description");
 
-    let fixed = recorded(include_str!("../../../tests/recorded/reports/fixed.json"));
+    let fixed = recorded(include_str!("../../../../tests/recorded/reports/fixed.json"));
     assert!(fixed[0].results.is_empty());
     assert_eq!(fixed[0].scope.as_ref().unwrap().name, "stands");
 }
@@ -255,7 +255,7 @@ proptest! {
 fn only_kyvernos_policies_are_split_into_namespace_and_name() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../tests/recorded/cases/27-report-policy-title-with-slash.json"
+        "/../../tests/recorded/cases/27-report-policy-title-with-slash.json"
     );
     let object: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let report = read(&object);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn run(target: &str, parse: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fuzz/corpus")
+        .join("../../fuzz/corpus")
         .join(target);
     let files = fs::read_dir(&directory).unwrap_or_else(|why| panic!("{directory:?}: {why}"));
     let mut seen = 0;

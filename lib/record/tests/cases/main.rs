@@ -24,7 +24,7 @@ use std::sync::Arc;
 type Judged = Result<Box<Record>, &'static str>;
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recorded/cases")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/recorded/cases")
 }
 
 fn bytes(file: &str) -> Vec<u8> {

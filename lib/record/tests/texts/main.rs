@@ -24,7 +24,7 @@ const LINES: [&str; 2] = ["1.18", "1.19"];
 const NOT_IN_1_18: [&str; 3] = ["vpol-message", "mpol-error", "nmpol-error"];
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn lines_of(line: &str, file: &str) -> Vec<Value> {

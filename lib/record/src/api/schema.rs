@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The published shape of a denial.
-const DENIAL: &str = include_str!("../../../docs/policy-denial.schema.json");
+const DENIAL: &str = include_str!("../../../../docs/policy-denial.schema.json");
 
 /// Before the names of all schemas.
 const PREFIX: &str = "ai.a5c.docket.v1.";
