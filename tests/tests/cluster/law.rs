@@ -100,8 +100,6 @@ fn a_denial_of_the_moment_of_a_change_names_both_laws() {
         plane.apply_policies(std::slice::from_ref(&policy)).await?;
         refused(plane, &pull_request(&namespace, "probe", "no")).await?;
         settle().await;
-        let object = pull_request(&namespace, "then", "no");
-        denied(plane.create("alice", &object).await?)?;
         let annotation =
             json!({"metadata": {"annotations": {"policies.kyverno.io/severity": "low"}}});
         plane
@@ -109,6 +107,9 @@ fn a_denial_of_the_moment_of_a_change_names_both_laws() {
             .await?
             .accepted()?;
         newest(plane, "moved-description", "changed", false).await?;
+        // After the change: a denial before it may be on record before the change is seen.
+        let object = pull_request(&namespace, "then", "no");
+        denied(plane.create("alice", &object).await?)?;
         let denial = eventually("both laws are named", Duration::from_secs(30), || async {
             let found = plane.denials(&in_namespace(&namespace)).await?;
             let both = |denial: &&Value| {

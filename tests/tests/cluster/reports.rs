@@ -176,7 +176,7 @@ fn a_write_that_an_exception_let_through_is_a_pass_and_the_report_raises_its_evi
             "spec": {
                 "policyRefs": [{"name": "excepted-description", "kind": "ValidatingPolicy"}],
                 "matchConditions": [{"name": "this-one",
-                    "expression": "object.metadata.name == 'let-in'"}],
+                    "expression": "has(object.metadata) && object.metadata.name == 'let-in'"}],
             },
         });
         plane.apply_policies(&[policy, exception]).await?;
