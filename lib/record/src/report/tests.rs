@@ -160,7 +160,9 @@ fn recorded(bytes: &str) -> Vec<Report> {
 
 #[test]
 fn recorded_reports_say_what_the_scan_found_and_that_it_was_fixed() {
-    let found = recorded(include_str!("../../../../tests/recorded/reports/found.json"));
+    let found = recorded(include_str!(
+        "../../../../tests/recorded/reports/found.json"
+    ));
     let [audited, excepted] = &found[..] else {
         panic!("{found:#?}");
     };
@@ -184,7 +186,9 @@ fn recorded_reports_say_what_the_scan_found_and_that_it_was_fixed() {
     assert_eq!(skipped.exceptions, ["let-in"], "without its namespace");
     assert_eq!(skipped.policy, "excepted-description");
 
-    let fixed = recorded(include_str!("../../../../tests/recorded/reports/fixed.json"));
+    let fixed = recorded(include_str!(
+        "../../../../tests/recorded/reports/fixed.json"
+    ));
     assert!(fixed[0].results.is_empty());
     assert_eq!(fixed[0].scope.as_ref().unwrap().name, "stands");
 }

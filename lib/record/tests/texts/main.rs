@@ -225,7 +225,12 @@ fn the_table_names_every_recorded_form_and_only_tests_that_exist() {
         );
     }
     let mut sources = String::new();
-    for dir in ["lib/record/src", "lib/record/tests", "tests/tests", "tests/src"] {
+    for dir in [
+        "lib/record/src",
+        "lib/record/tests",
+        "tests/tests",
+        "tests/src",
+    ] {
         gather(&repository().join(dir), &mut sources);
     }
     let mut tests = 0;
