@@ -27,6 +27,24 @@ pub enum Class {
     Statement = 9,
 }
 
+impl Class {
+    /// As people and programs read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Denial => "denial",
+            Class::Pass => "pass",
+            Class::Flood => "flood",
+            Class::Amendment => "amendment",
+            Class::Law => "law",
+            Class::Outcome => "outcome",
+            Class::Gap => "gap",
+            Class::Erasure => "erasure",
+            Class::Statement => "statement",
+        }
+    }
+}
+
 /// An entry before it has a position. `public` is a JSON object with at least `id`
 /// (text) and `time` (RFC 3339); `docs/ledger-format.md` lists what the view reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! keyed digests of their fields alone: no value is compared or kept.
 
 use crate::exhibit::Digests;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,8 +25,9 @@ const NOISE: [&str; 9] = [
 const LAST_APPLIED: &str = "last-applied-configuration";
 
 /// How a path differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum Change {
     /// Only the admitted object has it.
     Added,
@@ -36,11 +38,13 @@ pub enum Change {
 }
 
 /// One path that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct ChangedPath {
-    /// Dotted, list items as `[0]`.
+    /// Field names with dots between; items of lists as [0].
+    #[schemars(length(min = 1))]
     pub path: String,
-    /// How.
+    /// What became of it.
     pub change: Change,
 }
 

@@ -4,6 +4,7 @@ mod echoes;
 
 use crate::audit::{AuditEvent, User};
 use data_encoding::Encoding;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,14 +88,16 @@ impl FromStr for DenialId {
 }
 
 /// What the API server's final status says of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum Verdict {
     /// An enforcer said no.
     Denied,
     /// A fail-closed call to an enforcer failed.
     Unavailable,
     /// 504, or a text withheld: the outcome or the denier can't be known.
+    #[default]
     Unknown,
     /// Admitted although an enforcer's hook was skipped because it failed (a pass).
     FailedOpen,
@@ -111,8 +114,9 @@ impl Verdict {
 }
 
 /// What says that an exception applied to a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum Evidence {
     /// The weaker: the exception was in force, and names a policy that covers the resource
     /// in that namespace. Whether its conditions held is not known.
@@ -123,35 +127,38 @@ pub enum Evidence {
 }
 
 /// An exception and the policy that it took out of the way, or may have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct Excepted {
-    /// Namespace of the exception; empty where only its name is known.
+    /// Its namespace; empty where only its name is known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// metadata.name of the exception.
+    /// Its name.
     pub name: String,
-    /// Kind of the policy; empty where it is not known.
+    /// Kind of the policy that it excepts from; empty where it is not known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub policy_kind: String,
-    /// For namespaced policies.
+    /// Namespace of that policy.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub policy_namespace: String,
-    /// metadata.name of the policy.
+    /// Name of that policy.
     pub policy: String,
-    /// Rules of it, where the exception names some.
+    /// Rules that it excepts from; none: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
-    /// What says so.
+    /// report: the enforcer's report says so. law, weaker: it was in force and names a policy
+    /// that covers the resource there.
     pub evidence: Evidence,
-    /// Ids of the `law` entries of the exception that may have been in force.
+    /// Entries of the exception's versions that may have been in force.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub laws: Vec<String>,
 }
 
 /// How sure an attribution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum Grade {
     /// One reading of the text, and the law of that moment agrees.
     Exact,
@@ -160,76 +167,78 @@ pub enum Grade {
 }
 
 /// What a denial is owed to. Never holds the message (that is personal).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct Attribution {
-    /// `kyverno`, `ValidatingAdmissionPolicy`, `MutatingAdmissionPolicy`, `webhook`,
-    /// `kube-apiserver`, `unrecognised`.
+    /// kyverno, ValidatingAdmissionPolicy, MutatingAdmissionPolicy, webhook, kube-apiserver or
+    /// unrecognised.
     pub enforcer: String,
-    /// The hook's name, where a webhook answered.
+    /// Name of the webhook, where one answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<String>,
-    /// `ValidatingPolicy`, `ClusterPolicy`, …; absent where the text does not say.
+    /// Kind of the policy, such as ClusterPolicy; absent where the text does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_kind: Option<String>,
-    /// For namespaced policies.
+    /// Namespace of the policy, for namespaced ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_namespace: Option<String>,
-    /// metadata.name of the policy, or the name of the in-tree plugin.
+    /// Name of the policy, or of the in-tree plugin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Binding of a VAP or MAP.
+    /// Name of the binding, of an admission policy of Kubernetes itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,
-    /// Legacy rule name. CEL policies have no rules.
+    /// Name of the rule. CEL policies have no rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// `fail` or `error`.
+    /// fail, error or skip.
     pub result: String,
-    /// How sure.
+    /// exact: the text has one reading and the law of that moment agrees. Else ambiguous.
     pub grade: Option<Grade>,
     /// Why it is not exact; empty for exact ones.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub doubt: String,
-    /// Where it was read: `responseStatus`.
+    /// Where this is known from.
     pub source: String,
-    /// Ids of the `law` entries that may have been in force: one where that is certain,
-    /// none where the policy was not known.
+    /// Entries of the policy's versions that may have been in force: one where that is
+    /// certain, none where the policy was not known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub laws: Vec<String>,
-    /// The same of the binding that the text names.
+    /// The same of its binding.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub binding_laws: Vec<String>,
-    /// What the law of that moment said of the policy, if it was known.
+    /// What the policy said of itself at that moment, if it was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub law: Option<Law>,
 }
 
 /// What a policy says about itself (annotations `policies.kyverno.io/*`, labels), as it
 /// stood.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct Law {
-    /// `low`, `medium`, `high`, `critical`, `info`, or empty.
+    /// As its author states it: low, medium, high, critical, info.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub severity: String,
-    /// `policies.kyverno.io/category`.
+    /// As its author states it: policies.kyverno.io/category.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub category: String,
-    /// `policies.kyverno.io/title`.
+    /// As its author states it: policies.kyverno.io/title.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub title: String,
-    /// `policies.kyverno.io/subject`: the kinds it is about, in its author's words.
+    /// The kinds it is about, in its author's words: policies.kyverno.io/subject.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub subject: String,
-    /// `policies.kyverno.io/remediation`, else the description.
+    /// policies.kyverno.io/remediation, else the description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remediation: String,
-    /// `enforce` or `audit`.
+    /// audit or enforce.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mode: String,
-    /// Labels and annotations that name a compliance framework, standard or control, by
-    /// their keys; at most 16.
+    /// Labels and annotations that name a framework, standard or control; texts by key, at
+    /// most 16.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub compliance: BTreeMap<String, String>,
     /// True if a PolicyException can name a policy of this kind.
@@ -238,35 +247,37 @@ pub struct Law {
 }
 
 /// Krate's terms for the object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(inline, deny_unknown_fields)]
 pub struct Context {
-    /// Org slug.
+    /// The org.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub org: String,
-    /// Repository name.
+    /// The repository.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub repository: String,
-    /// PullRequest name.
+    /// The pull request.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub pull_request: String,
-    /// Pipeline or Job name.
+    /// The run: name of a Pipeline or Job.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub run: String,
-    /// Deployment environment.
+    /// The environment.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub environment: String,
-    /// `repo`, `pr`, `run`, `runner`, `deployment`, `hook`, `identity`, `policy`.
+    /// The surface: repo, pr, run, runner, deployment, hook, identity or policy.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub surface: String,
-    /// True where org or repository are only the denied object's own word.
+    /// Org or repository are only the denied object's own word.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub claimed: bool,
 }
 
 /// What became of our own testimony about the request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(inline)]
 pub enum TestimonyState {
     /// A valid testimony agrees with the event.
     Verified,

@@ -2,100 +2,97 @@
 
 use super::json::Json;
 use axum::response::{IntoResponse, Response};
+use docket_model::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
 
 /// What a caller is told. Krate's flat shape, `{error, message}`.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
-    error: &'static str,
-    message: String,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    error: &'a str,
-    message: &'a str,
+    error: Error,
 }
 
 impl Refusal {
     /// 400: the request is wrong; the message names the parameter and what is allowed.
     pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message)
+        Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, message)
     }
 
     /// 401: no token, or one that the cluster does not know.
     pub(super) fn unauthorized(message: &str) -> Refusal {
-        Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+        Refusal::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
     }
 
     /// 403: known, but not allowed; the message names the missing permission.
     pub(super) fn forbidden(message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::FORBIDDEN, "forbidden", message)
+        Refusal::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, message)
     }
 
     /// 404, the same for what does not exist and for what the caller may not read.
     pub(super) fn not_found(message: &str) -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
+        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
     }
 
     /// 405.
     pub(super) fn only_get() -> Refusal {
         Refusal::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
+            ErrorCode::MethodNotAllowed,
             "only GET is answered",
         )
     }
 
     /// 410: what it goes on from is not to be had here.
     pub(super) fn gone(message: impl Into<String>) -> Refusal {
-        Refusal::new(StatusCode::GONE, "gone", message)
+        Refusal::new(StatusCode::GONE, ErrorCode::Gone, message)
     }
 
     /// 413: more than one request may bring.
     pub(super) fn too_large(message: &str) -> Refusal {
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, message)
     }
 
     /// 503: try again; the cause is logged here, once.
     pub(super) fn unavailable(message: &str, cause: &dyn std::error::Error) -> Refusal {
         tracing::warn!(cause = %chain(cause), "{message}");
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Unavailable,
+            message,
+        )
     }
 
     /// 503: too much at once, or too slow.
     pub(super) fn busy(message: &str) -> Refusal {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Unavailable,
+            message,
+        )
     }
 
     /// Code and message, for a door with another shape.
     pub(super) fn said(self) -> (StatusCode, String) {
-        (self.status, self.message)
+        (self.status, self.error.message)
     }
 
-    /// The two words of the body.
-    pub(super) fn words(&self) -> (&'static str, &str) {
-        (self.error, &self.message)
+    /// The body.
+    pub(super) fn body(self) -> Error {
+        self.error
     }
 
-    fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Refusal {
+    fn new(status: StatusCode, error: ErrorCode, message: impl Into<String>) -> Refusal {
+        let message = message.into();
         Refusal {
             status,
-            error,
-            message: message.into(),
+            error: Error { error, message },
         }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Json(Body {
-            error: self.error,
-            message: &self.message,
-        });
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.status, Json(self.error)).into_response();
         let headers = response.headers_mut();
         match self.status {
             StatusCode::UNAUTHORIZED => {

@@ -17,7 +17,7 @@ use super::error::Refusal;
 use super::guard::dress;
 use super::impersonate::Impersonation;
 use crate::metrics::Metrics;
-use crate::sources::import::{Report, SOURCE};
+use crate::sources::import::{Broken, Report, SOURCE};
 use crate::sources::{Court, LONGEST};
 use crate::writer::Writer;
 use axum::body::Body;
@@ -26,12 +26,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
+use docket_model::{BrokenRecord, ImportSummary};
 use docket_record::import::Format;
 use futures::FutureExt as _;
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,16 +69,6 @@ impl Import {
     }
 }
 
-/// What became of a chunk.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    #[serde(flatten)]
-    report: Report,
-    /// Records that were not in the ledger before.
-    new: u64,
-}
-
 pub(super) fn router(state: State) -> Router {
     Router::new()
         .route("/import", post(import))
@@ -103,7 +94,7 @@ async fn take(
     query: &[(String, String)],
     headers: &HeaderMap,
     body: Body,
-) -> Result<Answer, Refusal> {
+) -> Result<ImportSummary, Refusal> {
     if Impersonation::of(headers)?.is_some() {
         // Records name who brought them.
         return Err(Refusal::bad_request(
@@ -150,7 +141,7 @@ async fn take(
             for (&what, &count) in &report.events {
                 import.metrics.sources.imported(what, count);
             }
-            Ok(Answer { report, new })
+            Ok(summary(report, new))
         }
         Err(error) => {
             import.metrics.batch(SOURCE, "unavailable");
@@ -159,6 +150,26 @@ async fn take(
                 &error,
             ))
         }
+    }
+}
+
+/// `new`: records that were not in the ledger before.
+fn summary(report: Report, new: u64) -> ImportSummary {
+    let named = |counts: BTreeMap<&str, u64>| {
+        let counts = counts.into_iter();
+        counts
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect()
+    };
+    let broken = report.broken.into_iter();
+    let broken = broken.map(|Broken { line, why }| BrokenRecord { line, why });
+    ImportSummary {
+        records: report.records,
+        other: report.other,
+        shapes: named(report.shapes),
+        events: named(report.events),
+        broken: broken.collect(),
+        new,
     }
 }
 

@@ -38,7 +38,6 @@ mod violation;
 pub use auth::Patience;
 pub use follow::Head;
 pub use import::Import;
-pub use item::{Item, Shown};
 pub use orgs::{Names, Orgs, Watch as OrgWatch};
 pub use read::Known;
 

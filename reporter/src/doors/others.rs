@@ -1,23 +1,13 @@
 //! Who else denied a request, as far as that can be known: read from a denial's own
 //! amendments and from the last word of its round ([`docket_record::others`]).
 
-use super::item::AttributionItem;
+use super::item::given;
 use super::read::Entry;
 use docket_ledger::entry::Class;
+use docket_model::{AttributionWithMessage, OtherDeniers, OthersState};
 use docket_record::denial::{Attribution, Public};
 use docket_record::others::known;
-use serde::{Deserialize, Serialize};
-
-/// Deniers that the refusal's own text does not name.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct OthersItem {
-    /// `pending`, `none-seen`, `seen`, `not-known`.
-    state: &'static str,
-    attributions: Vec<AttributionItem>,
-    /// Why it is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'static str>,
-}
+use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -34,11 +24,11 @@ struct Said {
 }
 
 /// Of a denial; passes have none.
-pub(super) fn of(public: &Public, entry: &Entry) -> Option<OthersItem> {
+pub(super) fn of(public: &Public, entry: &Entry) -> Option<OtherDeniers> {
     if entry.row.class != Class::Denial {
         return None;
     }
-    let mut attributions: Vec<AttributionItem> = Vec::new();
+    let mut attributions: Vec<AttributionWithMessage> = Vec::new();
     let mut last = entry
         .through
         .as_ref()
@@ -51,9 +41,16 @@ pub(super) fn of(public: &Public, entry: &Entry) -> Option<OthersItem> {
             ("other-denier", Some(attribution)) => {
                 let said = row.personal.as_deref().unwrap_or_default();
                 let Said { message } = serde_json::from_slice(said).unwrap_or_default();
-                let item = AttributionItem::new(attribution, message);
+                let message = given(message);
+                let item = AttributionWithMessage {
+                    attribution,
+                    message,
+                };
                 // The last of several words about one policy counts.
-                match attributions.iter_mut().find(|known| known.same(&item)) {
+                match attributions
+                    .iter_mut()
+                    .find(|known| known.is_about_the_policy_of(&item))
+                {
                     Some(known) => *known = item,
                     None => attributions.push(item),
                 }
@@ -63,10 +60,16 @@ pub(super) fn of(public: &Public, entry: &Entry) -> Option<OthersItem> {
     }
     let seen = !attributions.is_empty();
     let (state, why) = known(public, last.as_deref(), seen);
-    Some(OthersItem {
+    let state = match state {
+        "pending" => OthersState::Pending,
+        "none-seen" => OthersState::NoneSeen,
+        "seen" => OthersState::Seen,
+        _ => OthersState::NotKnown,
+    };
+    Some(OtherDeniers {
         state,
         attributions,
-        why,
+        why: why.map(str::to_owned),
     })
 }
 

@@ -1,38 +1,12 @@
-//! An outcome as people read it: of one denial, and the figures over many.
+//! What came of denials: of one, and the figures over many.
 
 use super::item::time;
 use docket_ledger::query::{Cases, Row};
+use docket_model::{Outcome, Outcomes, TopPath};
 use docket_record::audit::User;
 use docket_record::changed::{Change, ChangedPath};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What happened after one denial.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Came {
-    id: String,
-    /// When the write was admitted.
-    time: String,
-    position: u64,
-    /// From this denial to the write, milliseconds.
-    after: i64,
-    /// Who wrote; null if that was erased. Only readers of the denial see it, and they see
-    /// who was denied too.
-    by: Option<String>,
-    relation: String,
-    /// Name of the object that was written: another one in a series.
-    name: Option<String>,
-    operation: String,
-    same_actor: bool,
-    retried: bool,
-    failed_open: bool,
-    /// Denials that the same write answered.
-    count: u64,
-    paths: Option<Vec<ChangedPath>>,
-    more_paths: u64,
-    paths_unknown: Option<String>,
-}
 
 /// The public part of an outcome.
 #[derive(Default, Deserialize)]
@@ -61,132 +35,84 @@ fn public(row: &Row) -> Option<Public> {
     serde_json::from_slice(&row.public).ok()
 }
 
-impl Came {
-    /// After a denial of this time (microseconds). `None` if it can't be read.
-    pub(super) fn new(row: &Row, denied: i64) -> Option<Came> {
-        let public = public(row)?;
-        let personal = row.personal.as_deref();
-        let personal: Option<Personal> =
-            personal.and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let given = |text: String| (!text.is_empty()).then_some(text);
-        let (by, name) = match personal {
-            Some(personal) => (given(personal.actor.username), given(personal.name)),
-            None => (None, None),
-        };
-        Some(Came {
-            id: row.id.clone(),
-            time: time(row.time),
-            position: row.position,
-            after: (row.time - denied) / 1000,
-            by,
-            relation: public.relation,
-            name,
-            operation: public.operation,
-            same_actor: public.same_actor,
-            retried: public.retried,
-            failed_open: public.failed_open,
-            count: public.count,
-            paths: public.paths,
-            more_paths: public.more_paths,
-            paths_unknown: public.paths_unknown,
-        })
-    }
+/// What happened after a denial of this time (microseconds). `None` if it can't be read.
+pub(super) fn after(row: &Row, denied: i64) -> Option<Outcome> {
+    let public = public(row)?;
+    let personal = row.personal.as_deref();
+    let personal: Option<Personal> = personal.and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    let (by, name) = match personal {
+        Some(personal) => (given(personal.actor.username), given(personal.name)),
+        None => (None, None),
+    };
+    Some(Outcome {
+        id: row.id.clone(),
+        time: time(row.time),
+        position: row.position,
+        after: (row.time - denied) / 1000,
+        by,
+        relation: public.relation,
+        name,
+        operation: public.operation,
+        same_actor: public.same_actor,
+        retried: public.retried,
+        failed_open: public.failed_open,
+        count: public.count,
+        paths: public.paths,
+        more_paths: public.more_paths,
+        paths_unknown: public.paths_unknown,
+    })
 }
 
-/// What came of the denials of one policy, or of all, in one namespace.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Figures {
-    /// Denials looked at: denied or unavailable, no dry runs.
-    denials: u64,
-    /// Those without an outcome.
-    unresolved: u64,
-    /// Of all, 0 to 1; null without denials.
-    unresolved_share: Option<f64>,
-    /// Outcomes in which the object, or another of its series, passed by being changed or
-    /// tried again.
-    fixed: u64,
-    /// Of those: the same object, and only another of its series.
-    fixed_object: u64,
-    fixed_series: u64,
-    /// Of those: nothing but an enforcer that could not be asked had been in the way.
-    fixed_retried: u64,
-    /// Of those: by whoever had been denied.
-    fixed_same_actor: u64,
-    /// Outcomes in which the object was removed.
-    deleted: u64,
-    /// Outcomes that passed because an enforcer's hook failed open: no fix.
-    failed_open: u64,
-    /// Milliseconds from the first denial to the write, over the fixed; null without any.
-    median_after: Option<i64>,
-    /// Fixed ones whose changed paths are known: what `topPaths` counts in.
-    paths_known: u64,
-    /// Paths that were changed most often, at most [`TOP`].
-    top_paths: Vec<TopPath>,
-    /// There are older denials than were looked at.
-    limited: bool,
-}
-
-/// One path, and in how many outcomes it differed.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TopPath {
-    path: String,
-    count: u64,
-    added: u64,
-    changed: u64,
-    removed: u64,
-}
-
-/// Paths told.
+/// Paths that are listed.
 const TOP: usize = 10;
 /// Different paths counted.
 const COUNTED: usize = 10_000;
 
-impl Figures {
-    pub(super) fn new(cases: &Cases) -> Figures {
-        let mut figures = Figures {
-            denials: cases.cases.len() as u64,
-            limited: cases.more,
-            ..Figures::default()
-        };
-        let mut after = Vec::new();
-        let mut paths: BTreeMap<String, TopPath> = BTreeMap::new();
-        for row in cases.outcomes.values() {
-            let Some(public) = public(row) else { continue };
-            if public.relation == "deleted" {
-                figures.deleted += 1;
-                continue;
-            }
-            if public.failed_open {
-                figures.failed_open += 1;
-                continue;
-            }
-            figures.fixed += 1;
-            if public.relation == "series" {
-                figures.fixed_series += 1;
-            } else {
-                figures.fixed_object += 1;
-            }
-            figures.fixed_retried += u64::from(public.retried);
-            figures.fixed_same_actor += u64::from(public.same_actor);
-            after.push(public.after);
-            if let Some(changed) = public.paths {
-                figures.paths_known += 1;
-                count(&mut paths, changed);
-            }
+/// What came of the denials of one policy, or of all, in one namespace; which of them, and
+/// when, is not said yet.
+pub(super) fn figures(cases: &Cases) -> Outcomes {
+    let mut figures = Outcomes {
+        denials: cases.cases.len() as u64,
+        limited: cases.more,
+        ..Outcomes::default()
+    };
+    let mut after = Vec::new();
+    let mut paths: BTreeMap<String, TopPath> = BTreeMap::new();
+    for row in cases.outcomes.values() {
+        let Some(public) = public(row) else { continue };
+        if public.relation == "deleted" {
+            figures.deleted += 1;
+            continue;
         }
-        let unresolved = cases.cases.iter().filter(|case| case.outcome.is_none());
-        figures.unresolved = unresolved.count() as u64;
-        figures.unresolved_share = share(figures.unresolved, figures.denials);
-        figures.median_after = median(after);
-        figures.top_paths = paths.into_values().collect();
-        figures
-            .top_paths
-            .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.path.cmp(&b.path)));
-        figures.top_paths.truncate(TOP);
-        figures
+        if public.failed_open {
+            figures.failed_open += 1;
+            continue;
+        }
+        figures.fixed += 1;
+        if public.relation == "series" {
+            figures.fixed_series += 1;
+        } else {
+            figures.fixed_object += 1;
+        }
+        figures.fixed_retried += u64::from(public.retried);
+        figures.fixed_same_actor += u64::from(public.same_actor);
+        after.push(public.after);
+        if let Some(changed) = public.paths {
+            figures.paths_known += 1;
+            count(&mut paths, changed);
+        }
     }
+    let unresolved = cases.cases.iter().filter(|case| case.outcome.is_none());
+    figures.unresolved = unresolved.count() as u64;
+    figures.unresolved_share = share(figures.unresolved, figures.denials);
+    figures.median_after = median(after);
+    figures.top_paths = paths.into_values().collect();
+    figures
+        .top_paths
+        .sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.path.cmp(&b.path)));
+    figures.top_paths.truncate(TOP);
+    figures
 }
 
 /// Each path once an outcome, whatever a stored part says.

@@ -8,7 +8,8 @@ use super::read::{Entry, Scope};
 use super::rest::unread;
 use data_encoding::BASE64;
 use docket_ledger::entry::Part;
-use serde_json::{Value, json};
+use docket_ledger::query::SaltedPart;
+use docket_model::{PartName, Proof, ProofParts, Salted};
 
 impl State {
     /// That a denial which the caller has read is in the newest tree: leaf, the hashes from
@@ -22,7 +23,7 @@ impl State {
         caller: &Caller,
         scope: &Scope,
         entry: &Entry,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Option<Proof>, Refusal> {
         let records = &self.inner.records;
         let Some(proof) = records.inclusion(entry).await.map_err(unread)? else {
             return Ok(None);
@@ -31,34 +32,48 @@ impl State {
         let position = entry.row.position;
         let (found, _) = records.parts(scope, position, 1).await.map_err(unread)?;
         let own = found.into_iter().find(|parts| parts.position == position);
-        let (mut parts, mut withheld) = (json!({}), Vec::new());
-        for salted in own.into_iter().flat_map(|own| own.parts) {
-            let (name, open) = match salted.part {
-                Part::Public => ("public", true),
-                Part::Personal => ("personal", sees),
-                Part::Exhibit => ("exhibit", sees),
+        let (mut parts, mut withheld) = (ProofParts::default(), Vec::new());
+        for one in own.into_iter().flat_map(|own| own.parts) {
+            let (part, open) = match one.part {
+                Part::Public => (&mut parts.public, true),
+                Part::Personal => (&mut parts.personal, sees),
+                Part::Exhibit => (&mut parts.exhibit, sees),
             };
             if open {
-                parts[name] = json!({
-                    "salt": BASE64.encode(&salted.salt),
-                    "bytes": BASE64.encode(&salted.bytes),
-                });
+                *part = Some(salted(&one));
             } else {
-                withheld.push(name);
+                withheld.push(part_name(one.part));
             }
         }
         let path = proof.path.iter().map(|hash| BASE64.encode(hash));
-        Ok(Some(json!({
-            "id": entry.row.id,
-            "position": proof.position,
-            "leaf": BASE64.encode(&proof.leaf),
-            "path": path.collect::<Vec<_>>(),
-            "treeSize": proof.size,
-            "checkpoint": proof.checkpoint,
-            "verifierKey": self.inner.verifier_key,
-            "parts": parts,
+        Ok(Some(Proof {
+            id: entry.row.id.clone(),
+            position: proof.position,
+            leaf: BASE64.encode(&proof.leaf),
+            path: path.collect(),
+            tree_size: proof.size,
+            checkpoint: proof.checkpoint,
+            verifier_key: self.inner.verifier_key.to_string(),
+            parts,
             // Named, so that nobody takes them for erased.
-            "withheld": withheld,
-        })))
+            withheld,
+        }))
+    }
+}
+
+/// Bytes as they are stored and hashed, hence base64.
+pub(super) fn salted(part: &SaltedPart) -> Salted {
+    Salted {
+        salt: BASE64.encode(&part.salt),
+        bytes: BASE64.encode(&part.bytes),
+    }
+}
+
+/// A part as answers name it.
+pub(super) fn part_name(part: Part) -> PartName {
+    match part {
+        Part::Public => PartName::Public,
+        Part::Personal => PartName::Personal,
+        Part::Exhibit => PartName::Exhibit,
     }
 }

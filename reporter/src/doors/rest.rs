@@ -28,8 +28,6 @@ use docket_ledger::store::StoreError;
 pub(super) use laws::{item as law_item, named as laws_of};
 #[cfg(test)]
 pub(super) use openapi::document;
-use serde::Serialize;
-use serde_json::Value;
 
 type Answer = Result<Response, Refusal>;
 
@@ -43,47 +41,6 @@ pub(super) fn router(state: State) -> Router {
         .method_not_allowed_fallback(async || Refusal::only_get())
         .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-/// What a list is wrapped in.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<T> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    org: Option<String>,
-    items: Vec<T>,
-    total: u64,
-    /// There are more than that: counting ended there.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    total_capped: bool,
-    limit: u32,
-    offset: u64,
-    has_more: bool,
-    cursor: Option<String>,
-    /// Where a stream begins that shows what comes after this list.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
-    /// Some namespaces of the org are not the caller's to read.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    partial: bool,
-    /// A recorded day is shown, not a live cluster.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    replay: bool,
-}
-
-fn said(body: &mut serde_json::Map<String, Value>, name: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        body.insert(name.to_owned(), value);
-    }
-}
-
-/// That a part is kept back, that a recorded day is shown: said only where it is so.
-fn flag(body: &mut Value, partial: bool, replay: bool) {
-    for (name, so) in [("partial", partial), ("replay", replay)] {
-        if so {
-            body[name] = true.into();
-        }
-    }
 }
 
 fn next<T>(listing: &Listing<T>, row: impl Fn(&T) -> &Row) -> Option<String> {

@@ -1,130 +1,78 @@
-//! One violation as Krate's pages and `docket` read it, whether a write was refused or an
-//! object stands that a policy objects to. `docs/policy-violation.schema.json` is its
-//! published shape; the names that it shares with a denial mean the same there.
+//! One violation, from a report: an object stands that a policy objects to. Those that were
+//! denied are made of their denials ([`item`](super::item)).
 
-use super::item::{PolicyRef, ResourceRef, given, time};
+use super::item::{given, time};
 use super::read::{Reported, word};
+use docket_model::{PolicyRef, ResourceRef, Violation, ViolationSource};
 use docket_record::denial::Context;
 use docket_record::examine::Config;
 use docket_record::krate;
 use docket_record::report::Subject;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
 /// A report tells its time to the second.
 const REPORT_TIME: SignedDuration = SignedDuration::from_secs(1);
 
-/// One violation. What is not known is null.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Violation {
-    pub(super) id: String,
-    pub(super) source: &'static str,
-    pub(super) policy_ref: Option<PolicyRef>,
-    pub(super) policy: Option<String>,
-    pub(super) rule: Option<String>,
-    pub(super) result: String,
-    pub(super) severity: Option<String>,
-    pub(super) category: Option<String>,
-    pub(super) title: Option<String>,
-    pub(super) message: Option<String>,
-    pub(super) resource_ref: ResourceRef,
-    pub(super) resource: ResourceRef,
-    pub(super) namespace: Option<String>,
-    pub(super) org: Option<String>,
-    pub(super) repository: Option<String>,
-    pub(super) environment: Option<String>,
-    pub(super) surface: Option<String>,
-    pub(super) mode: Option<String>,
-    pub(super) first_seen: Option<String>,
-    pub(super) last_seen: Option<String>,
-    pub(super) count: u64,
-    pub(super) age: Option<u64>,
-    pub(super) background_scan_age: Option<u64>,
-    pub(super) stale: Option<&'static str>,
-    pub(super) remediation: Option<String>,
-    pub(super) exception_eligible: bool,
-    pub(super) report: Option<String>,
-    pub(super) report_kind: Option<String>,
-    pub(super) denial: Option<String>,
-}
-
-impl Violation {
-    /// A denial in a form that is not known here: its place, so that nothing seems missing.
-    pub(super) fn unreadable(id: String, first: String, last: String, count: u64) -> Violation {
-        Violation {
-            denial: Some(id.clone()),
-            id,
-            source: "denial",
-            result: "error".to_owned(),
-            first_seen: Some(first),
-            last_seen: Some(last),
-            count,
-            ..Violation::default()
-        }
-    }
-
-    /// From a report, as things stand `now`.
-    pub(super) fn reported(reported: &Reported, names: &Config, now: Timestamp) -> Violation {
-        let Reported {
-            id,
-            violation,
-            policy,
-            law_time: _,
-            write,
-            denial,
-        } = reported;
-        let (report, result) = (&violation.kept.report, violation.result());
-        let subject = result.subject.clone().unwrap_or_default();
-        let law = policy.as_ref().map(|policy| policy.law.clone());
-        let law = law.unwrap_or_default();
-        let context = match write {
-            Some(write) => write.context.clone(),
-            None => context(names, &subject),
-        };
-        let resource = ResourceRef {
-            kind: subject.kind,
-            name: given(subject.name),
-            namespace: given(subject.namespace),
-            api_version: subject.api_version,
-        };
-        let age = result.time.map(|time| seconds(now, time));
-        let first_seen = violation.first_seen().or(result.time);
-        Violation {
-            id: id.clone(),
-            source: "report",
-            policy_ref: given(result.policy.clone()).map(|name| PolicyRef {
-                kind: policy.as_ref().map(|policy| policy.kind.clone()),
-                name,
-                namespace: given(result.policy_namespace.clone()),
-            }),
-            policy: given(result.policy.clone()),
-            rule: given(result.rule.clone()),
-            result: word(result.judged).to_owned(),
-            severity: given(result.severity.clone()).or_else(|| given(law.severity)),
-            category: given(result.category.clone()).or_else(|| given(law.category)),
-            title: given(law.title),
-            message: given(result.message.clone()),
-            resource_ref: resource.clone(),
-            resource,
-            namespace: given(report.namespace.clone()),
-            org: given(context.org),
-            repository: given(context.repository),
-            environment: given(context.environment),
-            surface: given(context.surface),
-            mode: given(law.mode),
-            first_seen: first_seen.map(|at| time(at.as_microsecond())),
-            last_seen: result.time.map(|at| time(at.as_microsecond())),
-            count: 1,
-            age,
-            background_scan_age: age.filter(|_| result.background == Some(true)),
-            stale: stale(reported),
-            remediation: given(law.remediation),
-            exception_eligible: law.exception_eligible,
-            report: Some(report.name.clone()),
-            report_kind: Some(report.kind.clone()),
-            denial: denial.clone(),
-        }
+/// From a report, as things stand `now`.
+pub(super) fn reported(reported: &Reported, names: &Config, now: Timestamp) -> Violation {
+    let Reported {
+        id,
+        violation,
+        policy,
+        law_time: _,
+        write,
+        denial,
+    } = reported;
+    let (report, result) = (&violation.kept.report, violation.result());
+    let subject = result.subject.clone().unwrap_or_default();
+    let law = policy.as_ref().map(|policy| policy.law.clone());
+    let law = law.unwrap_or_default();
+    let context = match write {
+        Some(write) => write.context.clone(),
+        None => context(names, &subject),
+    };
+    let resource = ResourceRef {
+        kind: subject.kind,
+        name: given(subject.name),
+        namespace: given(subject.namespace),
+        api_version: subject.api_version,
+    };
+    let age = result.time.map(|time| seconds(now, time));
+    let first_seen = violation.first_seen().or(result.time);
+    Violation {
+        id: id.clone(),
+        source: ViolationSource::Report,
+        policy_ref: given(result.policy.clone()).map(|name| PolicyRef {
+            kind: policy.as_ref().map(|policy| policy.kind.clone()),
+            name,
+            namespace: given(result.policy_namespace.clone()),
+        }),
+        policy: given(result.policy.clone()),
+        rule: given(result.rule.clone()),
+        result: word(result.judged).to_owned(),
+        severity: given(result.severity.clone()).or_else(|| given(law.severity)),
+        category: given(result.category.clone()).or_else(|| given(law.category)),
+        title: given(law.title),
+        message: given(result.message.clone()),
+        resource_ref: resource.clone(),
+        resource,
+        namespace: given(report.namespace.clone()),
+        org: given(context.org),
+        repository: given(context.repository),
+        environment: given(context.environment),
+        surface: given(context.surface),
+        mode: given(law.mode),
+        first_seen: first_seen.map(|at| time(at.as_microsecond())),
+        last_seen: result.time.map(|at| time(at.as_microsecond())),
+        count: 1,
+        age,
+        background_scan_age: age.filter(|_| result.background == Some(true)),
+        stale: stale(reported).map(str::to_owned),
+        remediation: given(law.remediation),
+        exception_eligible: law.exception_eligible,
+        report: Some(report.name.clone()),
+        report_kind: Some(report.kind.clone()),
+        denial: denial.clone(),
     }
 }
 

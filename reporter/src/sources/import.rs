@@ -10,15 +10,13 @@ use crate::intake::Arrival;
 use docket_record::examine::Outcome;
 use docket_record::import::{Format, Read, read};
 use jiff::Timestamp;
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Name of the source, in records and metrics.
 pub const SOURCE: &str = "import";
 
 /// What was in a chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Lines with something in them.
     pub records: u64,
@@ -33,8 +31,7 @@ pub struct Report {
 }
 
 /// A record that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// Line of the chunk, from 0.
     pub line: u64,

@@ -5,7 +5,7 @@ use super::path::Part;
 use super::status::Failure;
 use super::{Call, unread};
 use crate::doors::ask::Verb;
-use crate::doors::item::Shown;
+use crate::doors::item;
 use crate::doors::read::{Entry, Scope};
 use docket_ledger::entry;
 use docket_ledger::query::SaltedPart;
@@ -18,9 +18,9 @@ impl Call {
         let (_, entry) = self.entry(name).await?;
         let inner = &self.state.inner;
         let report = inner.records.report_of(&entry.row);
-        let shown = Shown::new(&entry, None).beside(report);
+        let denial = item::denial(&entry, None, report);
         let version = inner.versions.print(entry.version());
-        let object = object::denial(&self.target.resource, &version, &entry, &shown);
+        let object = object::denial(&self.target.resource, &version, &entry, &denial);
         Ok(self.one(object))
     }
 
@@ -74,7 +74,7 @@ impl Call {
     async fn proof(&self, name: &str, scope: &Scope, entry: &Entry) -> Result<Value, Failure> {
         let proof = self.state.proof(&self.caller, scope, entry).await?;
         let members = proof.ok_or_else(|| Failure::not_found("denials", name))?;
-        Ok(self.below("DenialProof", entry, members).body)
+        Ok(self.below("DenialProof", entry, json!(members)).body)
     }
 
     /// The parts of the entry that are there.

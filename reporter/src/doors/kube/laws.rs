@@ -141,7 +141,7 @@ impl Call {
     }
 
     fn law_object(&self, entry: &Entry, everyone: bool) -> Object {
-        let mut members = law_item(entry, everyone);
+        let mut members = json!(law_item(entry, everyone));
         let mut of = json!({});
         if let Some(members) = members.as_object_mut() {
             for name in OF {

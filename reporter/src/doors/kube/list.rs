@@ -7,7 +7,7 @@ use super::status::Failure;
 use super::token::{Token, asked};
 use super::{Call, unread};
 use crate::doors::ask::Verb;
-use crate::doors::item::Shown;
+use crate::doors::item;
 use crate::doors::read::{Entry, Found, Listing, Scope};
 use crate::doors::rest::is_id;
 use docket_ledger::query::{Filter, Page, Row};
@@ -207,9 +207,9 @@ impl Call {
     pub(super) fn object(&self, entry: &Entry, size: u64) -> Object {
         let inner = &self.state.inner;
         let report = inner.records.report_of(&entry.row);
-        let shown = Shown::new(entry, None).beside(report).for_list();
+        let denial = item::denial(entry, None, report).for_list();
         let version = inner.versions.print(size);
-        object::denial(&self.target.resource, &version, entry, &shown)
+        object::denial(&self.target.resource, &version, entry, &denial)
     }
 }
 

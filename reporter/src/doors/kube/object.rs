@@ -5,9 +5,9 @@
 use super::labels::is_value;
 use super::path::Resource;
 use super::safe;
-use crate::doors::item::Shown;
 use crate::doors::read::Entry;
 use data_encoding::HEXLOWER;
+use docket_model::DenialItem;
 use docket_record::api::{API_VERSION, label};
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
@@ -30,10 +30,15 @@ const LABELS: [(&str, &str); 5] = [
     (label::VERDICT, "verdict"),
 ];
 
-/// Of a denial; `shown` is what the REST door gives of `entry`.
-pub(super) fn denial(resource: &Resource, version: &str, entry: &Entry, shown: &Shown) -> Object {
+/// Of a denial; `denial` is what the REST door gives of `entry`.
+pub(super) fn denial(
+    resource: &Resource,
+    version: &str,
+    entry: &Entry,
+    denial: &DenialItem,
+) -> Object {
     let row = &entry.row;
-    let mut members = match serde_json::to_value(shown) {
+    let mut members = match serde_json::to_value(denial) {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     };

@@ -1,11 +1,11 @@
 //! Denials: the list, and one by its id.
 
-use super::{Answer, Envelope, Under, next, unread};
+use super::{Answer, Under, next, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
-use crate::doors::item::Shown;
+use crate::doors::item;
 use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::{Entry, Found, Scope};
@@ -13,6 +13,7 @@ use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::entry::Part;
 use docket_ledger::query::Filter;
+use docket_model::Page;
 use http::{HeaderMap, Uri, header};
 use jiff::Timestamp;
 
@@ -187,10 +188,10 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         .iter()
         .map(|entry| {
             let report = state.inner.records.report_of(&entry.row);
-            Shown::new(entry, under.org()).beside(report).for_list()
+            item::denial(entry, under.org(), report).for_list()
         })
         .collect();
-    Ok(Json(Envelope {
+    Ok(Json(Page {
         org: under.org().map(str::to_owned),
         items,
         total: listing.total,
@@ -202,6 +203,7 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         version: Some(version),
         partial,
         replay: state.inner.replay,
+        ..Page::default()
     })
     .into_response())
 }
@@ -209,7 +211,7 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
 async fn single(state: &State, under: &Under, id: &str, uri: Uri, headers: &HeaderMap) -> Answer {
     let (_, _, entry) = found(state, under, id, uri, headers).await?;
     let report = state.inner.records.report_of(&entry.row);
-    Ok(Json(Shown::new(&entry, under.org()).beside(report)).into_response())
+    Ok(Json(item::denial(&entry, under.org(), report)).into_response())
 }
 
 /// The one record with this id that the caller may read.

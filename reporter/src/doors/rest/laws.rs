@@ -1,19 +1,22 @@
 //! Laws: the text by which a denial was judged, and the history of a policy.
 
-use super::{Answer, Envelope, Under, next, unread};
+use super::{Answer, Under, next, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
-use crate::doors::item::time;
+use crate::doors::item::{given, time};
 use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::Entry;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
+use docket_model::{ChangedBy, DenialLaws, Law, Page};
+use docket_record::audit::User;
 use docket_record::law::autogen;
 use http::{HeaderMap, Uri};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// Laws of one denial that are looked up.
 const MOST: usize = 32;
@@ -52,9 +55,11 @@ async fn named_by(state: &State, under: &Under, id: &str, uri: Uri, headers: &He
     let records = &state.inner.records;
     let laws = records.laws_named(named(&denial)).await.map_err(unread)?;
     let everyone = scope.is_all();
-    let items: Vec<Value> = laws.iter().map(|law| item(law, everyone)).collect();
-    let id = &denial.row.id;
-    Ok(Json(json!({ "denial": id, "items": items })).into_response())
+    let laws = DenialLaws {
+        denial: denial.row.id,
+        items: laws.iter().map(|law| item(law, everyone)).collect(),
+    };
+    Ok(Json(laws).into_response())
 }
 
 /// The versions of policies, newest first.
@@ -74,8 +79,7 @@ pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) 
         .map_err(unread)?;
     let cursor = next(&listing, |law| &law.row);
     let items = listing.items.iter().map(|law| item(law, everyone));
-    Ok(Json(Envelope::<Value> {
-        org: None,
+    Ok(Json(Page {
         items: items.collect(),
         total: listing.total,
         total_capped: listing.capped,
@@ -83,9 +87,8 @@ pub(super) async fn history(state: Shared<State>, uri: Uri, headers: HeaderMap) 
         offset,
         has_more: listing.more,
         cursor,
-        version: None,
-        partial: false,
         replay: state.inner.replay,
+        ..Page::default()
     })
     .into_response())
 }
@@ -141,45 +144,61 @@ pub(in crate::doors) fn named(denial: &Entry) -> Vec<String> {
 
 /// The entry as stored, with its place, what Kyverno made of it last, and who changed it
 /// for those who may know.
-pub(in crate::doors) fn item(law: &Entry, everyone: bool) -> Value {
-    let mut item: Value = serde_json::from_slice(&law.row.public).unwrap_or_default();
-    if !item.is_object() {
-        item = json!({ "id": law.row.id, "unreadable": true });
-    }
-    item["position"] = law.row.position.into();
-    item["recordedAt"] = time(law.row.recorded_at).into();
+pub(in crate::doors) fn item(law: &Entry, everyone: bool) -> Law {
+    let row = &law.row;
+    let mut item: Law = serde_json::from_slice(&row.public).unwrap_or_else(|_| Law {
+        id: row.id.clone(),
+        unreadable: true,
+        ..Law::default()
+    });
+    item.position = row.position;
+    item.recorded_at = time(row.recorded_at);
     let amendments = law.amendments.iter().rev();
     let mut made = amendments.filter_map(|row| autogen::Amendment::read(&row.public));
     if let Some(last) = made.next() {
-        item["autogen"] = last.autogen;
+        item.autogen = Some(last.autogen);
     }
     if everyone {
-        let mut by: Vec<Value> = law.amendments.iter().filter_map(changed_by).collect();
+        let mut by: Vec<ChangedBy> = law.amendments.iter().filter_map(changed_by).collect();
         // Those that fit only if the clocks differ count where no other does.
-        if by.iter().any(|one| one["perhaps"] != true) {
-            by.retain(|one| one["perhaps"] != true);
+        if by.iter().any(|one| !one.perhaps) {
+            by.retain(|one| !one.perhaps);
         }
-        item["changedBy"] = by.into();
+        item.changed_by = Some(by);
     }
     item
 }
 
+/// What an amendment says of who changed a law.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Change {
+    kind: String,
+    verb: Option<String>,
+    written_at: Option<String>,
+    event: Option<String>,
+    perhaps: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WhoChanged {
+    actor: User,
+}
+
 /// One of these is who it was; of several, it was one of them.
-fn changed_by(row: &Row) -> Option<Value> {
-    let public: Value = serde_json::from_slice(&row.public).ok()?;
-    if public["kind"] != "law-changed-by" {
+fn changed_by(row: &Row) -> Option<ChangedBy> {
+    let change: Change = serde_json::from_slice(&row.public).ok()?;
+    if change.kind != "law-changed-by" {
         return None;
     }
-    let personal: Value = row
-        .personal
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice(bytes).ok())
-        .unwrap_or_default();
-    Some(json!({
-        "actor": personal["actor"]["username"],
-        "verb": public["verb"],
-        "time": public["writtenAt"],
-        "event": public["event"],
-        "perhaps": public["perhaps"] == true,
-    }))
+    let personal = row.personal.as_deref();
+    let who: Option<WhoChanged> = personal.and_then(|bytes| serde_json::from_slice(bytes).ok());
+    Some(ChangedBy {
+        actor: who.and_then(|who| given(who.actor.username)),
+        verb: change.verb,
+        time: change.written_at,
+        event: change.event,
+        perhaps: change.perhaps,
+    })
 }

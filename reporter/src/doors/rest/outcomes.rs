@@ -1,18 +1,18 @@
 //! What came of the denials of a policy: within one namespace, never across tenants.
 
-use super::{Answer, said, unread};
+use super::{Answer, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::item::time;
 use crate::doors::json::Json;
-use crate::doors::outcome::Figures;
+use crate::doors::outcome::figures;
 use crate::doors::params::Params;
 use axum::extract::State as Shared;
 use axum::response::IntoResponse;
+use docket_model::Outcomes;
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 pub(super) async fn outcomes(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
@@ -27,14 +27,13 @@ pub(super) async fn outcomes(state: Shared<State>, uri: Uri, headers: HeaderMap)
         .await
         .map_err(unread)?
         .ok_or_else(|| Refusal::not_found("no such namespace, or not yours to read"))?;
-    let mut body = json!(Figures::new(&cases));
-    if let Value::Object(body) = &mut body {
-        body.insert("namespace".into(), namespace.into());
-        body.insert("policy".into(), policy.into());
-        body.insert("since".into(), since.map(time).into());
-        body.insert("until".into(), until.map(time).into());
-        let replay = state.inner.replay.then_some(Value::Bool(true));
-        said(body, "replay", replay);
-    }
-    Ok(Json(body).into_response())
+    let outcomes = Outcomes {
+        namespace,
+        policy,
+        since: since.map(time),
+        until: until.map(time),
+        replay: state.inner.replay,
+        ..figures(&cases)
+    };
+    Ok(Json(outcomes).into_response())
 }

@@ -1,10 +1,10 @@
 //! An org's policies as Krate's policy page asks for them: the laws in force, and what is
 //! on record of each in the org's namespaces.
 
-use super::{Answer, Under, flag, unread};
+use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
-use crate::doors::item::time;
+use crate::doors::item::{given, time};
 use crate::doors::json::Json;
 use crate::doors::outcome::share;
 use crate::doors::params::Params;
@@ -12,9 +12,9 @@ use crate::doors::read::Scope;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::PolicyRow;
+use docket_model::{Engine, EngineHealth, PolicyItem, PolicyPage, PolicyPageSummary};
 use docket_record::policies::{Policy, PolicyList};
 use http::{HeaderMap, Uri};
-use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn policies(
@@ -52,36 +52,35 @@ pub(super) async fn policies(
     {
         items.push(with(gone(name), Some(row), outcomes));
     }
-    items.sort_by_key(|item| {
-        let denials = item["denials"].as_u64();
-        (std::cmp::Reverse(denials), item["name"].to_string())
-    });
+    items.sort_by_cached_key(|item| (std::cmp::Reverse(item.denials), item.name.clone()));
     let mut total = PolicyRow::default();
     for row in rows.values() {
         total.denials += row.denials;
         total.unresolved += row.unresolved;
     }
     let (_, reports) = inner.records.reports(&scope);
-    let mut body = json!({
-        "org": org,
-        "policyEngine": engine(&list, &kinds, &reports, inner.records.left_out()),
+    let policies = seen.len() as u64;
+    let page = PolicyPage {
+        org,
+        policy_engine: engine(&list, &kinds, &reports, inner.records.left_out()),
         // The controller's, which is not there yet.
-        "profiles": [],
-        "templates": [],
-        "bindings": [],
-        "policies": items,
-        "summary": {
-            "policies": seen.len(),
-            "enforced": enforced,
-            "audited": seen.len() as u64 - enforced,
-            "denials": total.denials,
-            "unresolved": outcomes.then_some(total.unresolved),
-            "unresolvedShare": share(total.unresolved, total.denials).filter(|_| outcomes),
-            "limited": limited,
+        profiles: Vec::new(),
+        templates: Vec::new(),
+        bindings: Vec::new(),
+        policies: items,
+        summary: PolicyPageSummary {
+            policies,
+            enforced,
+            audited: policies - enforced,
+            denials: total.denials,
+            unresolved: outcomes.then_some(total.unresolved),
+            unresolved_share: share(total.unresolved, total.denials).filter(|_| outcomes),
+            limited,
         },
-    });
-    flag(&mut body, partial, inner.replay);
-    Ok(Json(body).into_response())
+        partial,
+        replay: inner.replay,
+    };
+    Ok(Json(page).into_response())
 }
 
 /// A policy of the cluster is told to who reads everything, and to whom it refused
@@ -99,43 +98,42 @@ fn shown(
     }
 }
 
-fn in_force(policy: &Policy) -> Value {
+fn in_force(policy: &Policy) -> PolicyItem {
     let law = &policy.law;
-    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let rules = policy.rules.iter().map(|rule| &rule.name);
-    json!({
-        "name": policy.name,
-        "kind": policy.kind,
-        "namespace": given(&policy.namespace),
-        "apiVersion": given(&policy.api_version),
-        "mode": if policy.enforces { "enforce" } else { "audit" },
-        "inForce": true,
-        "rules": rules.collect::<Vec<_>>(),
-        "severity": given(&law.severity),
-        "category": given(&law.category),
-        "title": given(&law.title),
-        "remediation": given(&law.remediation),
-        "law": given(&policy.law_id),
-    })
+    PolicyItem {
+        name: policy.name.clone(),
+        kind: Some(policy.kind.clone()),
+        namespace: given(policy.namespace.clone()),
+        api_version: given(policy.api_version.clone()),
+        mode: Some(if policy.enforces { "enforce" } else { "audit" }.to_owned()),
+        in_force: true,
+        rules: policy.rules.iter().map(|rule| rule.name.clone()).collect(),
+        severity: given(law.severity.clone()),
+        category: given(law.category.clone()),
+        title: given(law.title.clone()),
+        remediation: given(law.remediation.clone()),
+        law: given(policy.law_id.clone()),
+        ..PolicyItem::default()
+    }
 }
 
 /// One that refused something and is not known any more.
-fn gone(name: &str) -> Value {
-    json!({
-        "name": name, "kind": null, "namespace": null, "apiVersion": null, "mode": null,
-        "inForce": false, "rules": [], "severity": null, "category": null, "title": null,
-        "remediation": null, "law": null,
-    })
+fn gone(name: &str) -> PolicyItem {
+    PolicyItem {
+        name: name.to_owned(),
+        ..PolicyItem::default()
+    }
 }
 
-fn with(mut item: Value, row: Option<&PolicyRow>, outcomes: bool) -> Value {
+fn with(item: PolicyItem, row: Option<&PolicyRow>, outcomes: bool) -> PolicyItem {
     let row = row.cloned().unwrap_or_default();
-    let unresolved = share(row.unresolved, row.denials).filter(|_| outcomes);
-    item["denials"] = row.denials.into();
-    item["actors"] = row.actors.into();
-    item["unresolvedShare"] = unresolved.into();
-    item["lastDenied"] = (row.denials > 0).then(|| time(row.last)).into();
-    item
+    PolicyItem {
+        denials: row.denials,
+        actors: row.actors,
+        unresolved_share: share(row.unresolved, row.denials).filter(|_| outcomes),
+        last_denied: (row.denials > 0).then(|| time(row.last)),
+        ..item
+    }
 }
 
 /// What this reporter has seen of the engine.
@@ -144,19 +142,26 @@ fn engine(
     kinds: &BTreeMap<&str, u64>,
     reports: &BTreeSet<String>,
     left_out: u64,
-) -> Value {
+) -> Engine {
     let ours = |policy: &Policy| policy.api_version.contains("kyverno.io/");
     let detected = list.policies.iter().any(ours) || !reports.is_empty();
     let degraded = degraded(Some(list), reports, left_out);
     let health = match (detected, degraded.is_empty()) {
-        (true, true) => "ready",
-        (true, false) => "degraded",
-        (false, _) => "disabled",
+        (true, true) => EngineHealth::Ready,
+        (true, false) => EngineHealth::Degraded,
+        (false, _) => EngineHealth::Disabled,
     };
-    json!({
-        "engine": "kyverno", "detected": detected, "health": health,
-        "kinds": kinds, "reportKinds": reports, "degraded": degraded,
-    })
+    let kinds = kinds
+        .iter()
+        .map(|(kind, &count)| ((*kind).to_owned(), count));
+    Engine {
+        engine: "kyverno".to_owned(),
+        detected,
+        health,
+        kinds: kinds.collect(),
+        report_kinds: reports.iter().cloned().collect(),
+        degraded,
+    }
 }
 
 /// Why not all may be seen, in sentences.

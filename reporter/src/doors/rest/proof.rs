@@ -7,13 +7,12 @@ use crate::doors::auth::Caller;
 use crate::doors::error::Refusal;
 use crate::doors::json::Json;
 use crate::doors::params::Params;
+use crate::doors::proved::{part_name, salted};
 use crate::doors::read::Parts;
 use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
-use data_encoding::BASE64;
 use docket_ledger::entry::Part;
 use http::{HeaderMap, Uri, header};
-use serde_json::{Value, json};
 
 pub(super) async fn parts(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
@@ -32,7 +31,7 @@ pub(super) async fn parts(state: Shared<State>, uri: Uri, headers: HeaderMap) ->
     for parts in &parts {
         items.push(parts_item(parts, sees(&state, &caller, parts).await?));
     }
-    Ok(Json(json!({ "items": items, "next": next })).into_response())
+    Ok(Json(docket_model::Parts { items, next }).into_response())
 }
 
 pub(super) async fn part(
@@ -76,28 +75,21 @@ async fn sees(state: &State, caller: &Caller, parts: &Parts) -> Result<bool, Ref
     state.sees_evidence(caller, &parts.namespace).await
 }
 
-/// Bytes as they are stored and hashed, hence base64. What is there and not the caller's
-/// to see is named, so that nobody takes it for erased.
-fn parts_item(parts: &Parts, sees_evidence: bool) -> Value {
+fn parts_item(parts: &Parts, sees_evidence: bool) -> docket_model::Part {
     let there = |wanted: Part| parts.parts.iter().find(|salted| salted.part == wanted);
     let shown = |wanted: Part| sees_evidence || !EVIDENCE.contains(&wanted);
-    let part = |wanted: Part| {
-        there(wanted).filter(|_| shown(wanted)).map(|salted| {
-            json!({ "salt": BASE64.encode(&salted.salt), "bytes": BASE64.encode(&salted.bytes) })
-        })
-    };
-    json!({
-        "position": parts.position,
-        "class": parts.class,
-        "public": part(Part::Public),
-        "personal": part(Part::Personal),
-        "exhibit": part(Part::Exhibit),
-        "withheld": EVIDENCE
-            .into_iter()
-            .filter(|part| there(*part).is_some() && !shown(*part))
-            .map(Part::name)
-            .collect::<Vec<_>>(),
-    })
+    let part = |wanted: Part| there(wanted).filter(|_| shown(wanted)).map(salted);
+    let withheld = EVIDENCE
+        .into_iter()
+        .filter(|part| there(*part).is_some() && !shown(*part));
+    docket_model::Part {
+        position: parts.position,
+        class: parts.class.name().to_owned(),
+        public: part(Part::Public),
+        personal: part(Part::Personal),
+        exhibit: part(Part::Exhibit),
+        withheld: withheld.map(part_name).collect(),
+    }
 }
 
 // Commitments only: any caller whose token is good. They say how many entries there are

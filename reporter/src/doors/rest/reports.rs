@@ -3,7 +3,7 @@
 
 use super::policies::degraded;
 use super::stream::{events, frame, hand};
-use super::{Answer, Under, flag, unread};
+use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Granted, Verb};
 use crate::doors::error::Refusal;
@@ -11,15 +11,20 @@ use crate::doors::json::Json;
 use crate::doors::orgs::Sharing;
 use crate::doors::params::Params;
 use crate::doors::read::{Asked, FoundViolation, Kepts, Origin, Scope};
-use crate::doors::violation::Violation;
+use crate::doors::violation;
 use crate::metrics::OpenStream;
 use axum::body::Bytes;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::Page;
+use docket_model::{
+    PolicyReport, PolicyReportChange, PolicyReportSync, PolicyReports, PolicyReportsNamed,
+    Violation, WatchClosed, WatchError,
+};
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -61,7 +66,7 @@ pub(super) async fn reports(
         .into_iter()
         .filter_map(|found| match found {
             FoundViolation::Reported(reported) => {
-                let mut item = Violation::reported(&reported, &inner.names, now);
+                let mut item = violation::reported(&reported, &inner.names, now);
                 item.org = Some(org.clone());
                 Some(item)
             }
@@ -69,36 +74,34 @@ pub(super) async fn reports(
         });
     let violations: Vec<Violation> = violations.collect();
     let (kept, kinds) = inner.records.reports(&scope);
-    let total = kept.len();
-    let named = kept.iter().take(REPORTS).map(|(key, kept)| {
-        json!({
-            "apiVersion": kept.report.api_version,
-            "kind": key.kind,
-            "name": key.name,
-            "namespace": key.namespace,
-            "violations": violated(kept),
-        })
+    let named = kept.iter().take(REPORTS).map(|(key, kept)| PolicyReport {
+        api_version: kept.report.api_version.clone(),
+        kind: key.kind.clone(),
+        name: key.name.clone(),
+        namespace: key.namespace.clone(),
+        violations: violated(kept),
     });
-    let mut body = json!({
-        "org": org,
-        "reports": {
-            "policyReports": named.collect::<Vec<_>>(),
-            // Those belong to no org.
-            "clusterPolicyReports": [],
-            "total": total,
+    let answer = PolicyReports {
+        org,
+        reports: PolicyReportsNamed {
+            policy_reports: named.collect(),
+            cluster_policy_reports: Vec::new(),
+            total: kept.len() as u64,
         },
-        "violations": violations,
-        "total": found.page.total,
-        "hasMore": found.page.more,
-        "degraded": degraded(None, &kinds, found.left_out),
-    });
-    flag(&mut body, partial, inner.replay);
-    Ok(Json(body).into_response())
+        violations,
+        total: found.page.total,
+        has_more: found.page.more,
+        degraded: degraded(None, &kinds, found.left_out),
+        partial,
+        replay: inner.replay,
+    };
+    // Here the members of violations are in the order of their names too.
+    Ok(Json(json!(answer)).into_response())
 }
 
-fn violated(kept: &crate::reports::Kept) -> usize {
+fn violated(kept: &crate::reports::Kept) -> u64 {
     let results = kept.report.results.iter();
-    results.filter(|result| result.is_violation()).count()
+    results.filter(|result| result.is_violation()).count() as u64
 }
 
 /// Krate's watch: named events, of which every one holds JSON.
@@ -151,10 +154,12 @@ impl Watch {
         let mut seen = records.report_changes();
         let (mut known, _) = records.reports(&self.scope);
         let namespaces = self.scope.whole().unwrap_or_default();
-        let sync = json!({
-            "type": "SYNC", "resource": RESOURCE, "namespace": namespaces.join(","),
-            "status": format!("{} reports", known.len()),
-        });
+        let sync = PolicyReportSync {
+            event: "SYNC",
+            resource: RESOURCE,
+            namespace: namespaces.join(","),
+            status: format!("{} reports", known.len()),
+        };
         if !self.say("krate", &sync).await {
             return;
         }
@@ -166,7 +171,7 @@ impl Watch {
                 () = tokio::time::sleep(LOOK) => {}
                 () = frames.closed() => return,
                 () = head.stopped() => {
-                    let data = json!({ "resource": RESOURCE, "code": 0 });
+                    let data = WatchClosed { resource: RESOURCE, code: 0 };
                     self.say("krate-close", &data).await;
                     return;
                 }
@@ -182,8 +187,11 @@ impl Watch {
                 {
                     Ok(granted) => self.scope = granted.scope,
                     Err(refusal) => {
-                        let (_, message) = refusal.words();
-                        let data = json!({ "resource": RESOURCE, "error": message });
+                        let error = refusal.body().message;
+                        let data = WatchError {
+                            resource: RESOURCE,
+                            error,
+                        };
                         self.say("krate-error", &data).await;
                         return;
                     }
@@ -212,30 +220,34 @@ impl Watch {
         }
     }
 
-    async fn say(&self, event: &str, data: &Value) -> bool {
+    async fn say(&self, event: &str, data: &impl Serialize) -> bool {
         let frame = frame(&format!("event: {event}\n"), data);
         hand(&self.state, &self.frames, frame).await
     }
 }
 
-fn differences(before: &Kepts, now: &Kepts) -> Vec<Value> {
-    let told = |word: &str, key: &crate::reports::Key, kept: &crate::reports::Kept| {
+fn differences(before: &Kepts, now: &Kepts) -> Vec<PolicyReportChange> {
+    let change = |event, key: &crate::reports::Key, kept: &crate::reports::Kept| {
         let violations = violated(kept);
-        json!({
-            "type": word, "resource": RESOURCE, "namespace": key.namespace,
-            "kind": key.kind, "name": key.name, "violations": violations,
-            "status": if violations > 0 { "fail" } else { "pass" },
-        })
+        PolicyReportChange {
+            event,
+            resource: RESOURCE,
+            namespace: key.namespace.clone(),
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            violations,
+            status: if violations > 0 { "fail" } else { "pass" },
+        }
     };
     let mut differences = Vec::new();
     for (key, kept) in now {
         match before.get(key) {
-            None => differences.push(told("ADDED", key, kept)),
-            Some(old) if !Arc::ptr_eq(old, kept) => differences.push(told("MODIFIED", key, kept)),
+            None => differences.push(change("ADDED", key, kept)),
+            Some(old) if !Arc::ptr_eq(old, kept) => differences.push(change("MODIFIED", key, kept)),
             Some(_) => {}
         }
     }
     let gone = before.iter().filter(|(key, _)| !now.contains_key(key));
-    differences.extend(gone.map(|(key, kept)| told("DELETED", key, kept)));
+    differences.extend(gone.map(|(key, kept)| change("DELETED", key, kept)));
     differences
 }

@@ -5,12 +5,12 @@
 //! Nothing is buffered for a reader: its place is kept, and the ledger is read when there
 //! is room. Who takes nothing for half a minute is ended, and comes back to the same place.
 
-use super::{Answer, Under, flag, unread};
+use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::error::Refusal;
 use crate::doors::follow::{Change, End, Following};
-use crate::doors::item::Shown;
+use crate::doors::item;
 use crate::doors::json;
 use crate::doors::params::Params;
 use crate::doors::version::Stale;
@@ -19,9 +19,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use docket_ledger::query::Filter;
+use docket_model::{StreamEvent, StreamEventType};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::convert::Infallible;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -100,11 +102,12 @@ async fn begin(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> A
             })
         },
     );
-    let mut connected = json!({ "type": "connected" });
-    if let Some(org) = org {
-        connected["org"] = org.into();
-    }
-    flag(&mut connected, partial, inner.replay);
+    let connected = StreamEvent {
+        org: org.map(str::to_owned),
+        partial,
+        replay: inner.replay,
+        ..StreamEvent::new(StreamEventType::Connected)
+    };
     let (frames, taken) = mpsc::channel(FRAMES);
     let stream = Stream {
         state: state.clone(),
@@ -153,9 +156,9 @@ pub(super) fn events(frames: mpsc::Receiver<Bytes>) -> Response {
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// One frame: no JSON holds a line break.
-pub(super) fn frame(lines: &str, data: &Value) -> Bytes {
-    let data = json::bytes(data).unwrap_or_default();
+/// One frame, with its members in the order of their names: no JSON holds a line break.
+pub(super) fn frame(lines: &str, data: &impl Serialize) -> Bytes {
+    let data = json::bytes(&json!(data)).unwrap_or_default();
     let mut frame = format!("{lines}data: ").into_bytes();
     frame.extend(data);
     frame.extend(b"\n\n");
@@ -188,7 +191,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn run(mut self, connected: Value, from: u64) {
+    async fn run(mut self, connected: StreamEvent, from: u64) {
         let first = frame(&format!("{RETRY}{}", self.id(from)), &connected);
         if !hand(&self.state, &self.frames, first).await {
             return;
@@ -214,7 +217,8 @@ impl Stream {
                         }
                     }
                     // All so far was told: who comes back goes on from here.
-                    let beat = frame(&self.id(step.size), &json!({ "type": "heartbeat" }));
+                    let beat = StreamEvent::new(StreamEventType::Heartbeat);
+                    let beat = frame(&self.id(step.size), &beat);
                     if quiet && !hand(&self.state, &self.frames, beat).await {
                         return;
                     }
@@ -227,9 +231,13 @@ impl Stream {
     }
 
     async fn end(self, refusal: Refusal) {
-        let (error, message) = refusal.words();
-        let data = json!({ "type": "error", "error": error, "message": message });
-        hand(&self.state, &self.frames, frame("", &data)).await;
+        let error = refusal.body();
+        let event = StreamEvent {
+            error: Some(error.error),
+            message: Some(error.message),
+            ..StreamEvent::new(StreamEventType::Error)
+        };
+        hand(&self.state, &self.frames, frame("", &event)).await;
     }
 
     fn id(&self, size: u64) -> String {
@@ -239,16 +247,15 @@ impl Stream {
     fn told(&self, change: &Change) -> Bytes {
         let entry = &change.entry;
         let report = self.state.inner.records.report_of(&entry.row);
-        let shown = Shown::new(entry, self.org.as_deref())
-            .beside(report)
-            .for_list();
-        let mut data = json!({
-            "type": if change.new { "denial" } else { "amended" },
-            "denial": shown,
-        });
-        if let Some(org) = &self.org {
-            data["org"] = org.clone().into();
-        }
-        frame(&self.id(change.size), &data)
+        let event = match change.new {
+            true => StreamEventType::Denial,
+            false => StreamEventType::Amended,
+        };
+        let event = StreamEvent {
+            org: self.org.clone(),
+            denial: Some(item::denial(entry, self.org.as_deref(), report).for_list()),
+            ..StreamEvent::new(event)
+        };
+        frame(&self.id(change.size), &event)
     }
 }

@@ -1,6 +1,6 @@
 //! Denials counted: by policy, namespace, kind, enforcer and repository.
 
-use super::{Answer, Under, flag, unread};
+use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::item::time;
@@ -9,9 +9,11 @@ use crate::doors::params::Params;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
 use docket_ledger::query::{Filter, SeriesRow};
+use docket_model::{
+    EnforcerCount, KindCount, NamespaceCount, PolicyCount, RepositoryCount, Series, Summary,
+};
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(super) async fn summary(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
@@ -57,22 +59,41 @@ async fn counted(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         .await
         .map_err(unread)?;
     let series = &summary.series;
-    let mut body = json!({
-        "total": summary.total,
-        "since": since.map(time),
-        "until": until.map(time),
-        "byPolicy": by(series, "policy", |row| &row.policy),
-        "byNamespace": by(series, "namespace", |row| &row.namespace),
-        "byKind": by(series, "kind", |row| &row.kind),
-        "byEnforcer": by(series, "enforcer", |row| &row.enforcer),
-        "byRepository": by(series, "repository", |row| &row.repository),
-        "series": series.iter().take(SERIES_SHOWN).map(series_item).collect::<Vec<_>>(),
-        "openGaps": summary.open_gaps,
-    });
-    if let Some(org) = under.org() {
-        body["org"] = org.into();
-    }
-    flag(&mut body, partial, state.inner.replay);
+    let body = Summary {
+        by_enforcer: by(
+            series,
+            |row| &row.enforcer,
+            |enforcer, count| EnforcerCount { count, enforcer },
+        ),
+        by_kind: by(
+            series,
+            |row| &row.kind,
+            |kind, count| KindCount { count, kind },
+        ),
+        by_namespace: by(
+            series,
+            |row| &row.namespace,
+            |namespace, count| NamespaceCount { count, namespace },
+        ),
+        by_policy: by(
+            series,
+            |row| &row.policy,
+            |policy, count| PolicyCount { count, policy },
+        ),
+        by_repository: by(
+            series,
+            |row| &row.repository,
+            |repository, count| RepositoryCount { count, repository },
+        ),
+        open_gaps: summary.open_gaps as u64,
+        org: under.org().map(str::to_owned),
+        partial,
+        replay: state.inner.replay,
+        series: series.iter().take(SERIES_SHOWN).map(series_item).collect(),
+        since: since.map(time),
+        total: summary.total,
+        until: until.map(time),
+    };
     Ok(Json(body).into_response())
 }
 
@@ -80,30 +101,34 @@ async fn counted(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
 const SERIES_SHOWN: usize = 50;
 
 /// Series added up by one of their columns, largest first.
-fn by(series: &[SeriesRow], name: &str, column: fn(&SeriesRow) -> &String) -> Vec<Value> {
+fn by<T>(
+    series: &[SeriesRow],
+    column: fn(&SeriesRow) -> &String,
+    counted: fn(String, u64) -> T,
+) -> Vec<T> {
     let mut counts = BTreeMap::<&str, u64>::new();
     for row in series.iter().filter(|row| !column(row).is_empty()) {
         *counts.entry(column(row)).or_default() += row.count;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let counts = counts.into_iter();
     counts
-        .into_iter()
-        .map(|(value, count)| json!({ name: value, "count": count }))
+        .map(|(value, count)| counted(value.to_owned(), count))
         .collect()
 }
 
-fn series_item(row: &SeriesRow) -> Value {
-    json!({
-        "namespace": row.namespace,
-        "enforcer": row.enforcer,
-        "policy": row.policy,
-        "rule": row.rule,
-        "kind": row.kind,
-        "operation": row.operation,
-        "repository": row.repository,
-        "count": row.count,
-        "firstSeen": time(row.first),
-        "lastSeen": time(row.last),
-    })
+fn series_item(row: &SeriesRow) -> Series {
+    Series {
+        count: row.count,
+        enforcer: row.enforcer.clone(),
+        first_seen: time(row.first),
+        kind: row.kind.clone(),
+        last_seen: time(row.last),
+        namespace: row.namespace.clone(),
+        operation: row.operation.clone(),
+        policy: row.policy.clone(),
+        repository: row.repository.clone(),
+        rule: row.rule.clone(),
+    }
 }

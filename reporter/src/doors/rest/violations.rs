@@ -1,19 +1,19 @@
 //! Violations: what was refused, and what stands though a policy objects, in one list.
 
-use super::{Answer, Envelope, Under, unread};
+use super::{Answer, Under, unread};
 use crate::doors::State;
 use crate::doors::ask::{Granted, Verb};
 use crate::doors::cursor::Cursor;
-use crate::doors::item::{Shown, time};
+use crate::doors::item::{self, time};
 use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::FoundViolation;
-use crate::doors::violation::Violation;
+use crate::doors::violation;
 use axum::extract::{Path, State as Shared};
 use axum::response::IntoResponse;
+use docket_model::Page;
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde::Serialize;
 
 pub(super) async fn violations(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     listing(&state, &Under::All, uri, &headers).await
@@ -26,22 +26,6 @@ pub(super) async fn org_violations(
     headers: HeaderMap,
 ) -> Answer {
     listing(&state, &Under::Org(org), uri, &headers).await
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    #[serde(flatten)]
-    envelope: Envelope<Violation>,
-    /// Older denials were not looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    denials_since: Option<String>,
-    /// Results of reports that there was no room for; only told to who reads everything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left_out: Option<u64>,
-    /// The same, as a word, for everyone.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    incomplete: bool,
 }
 
 async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) -> Answer {
@@ -57,17 +41,15 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
     let found = found.map_err(unread)?;
     let map = inner.orgs.last();
     let mut items = Vec::new();
-    for violation in found.page.items {
-        let mut item = match violation {
+    for found in found.page.items {
+        let mut item = match found {
             FoundViolation::Denied {
                 entry,
                 count,
                 first,
                 report,
-            } => Shown::new(&entry, org)
-                .beside(report)
-                .violation(count, first),
-            FoundViolation::Reported(reported) => Violation::reported(&reported, &inner.names, now),
+            } => item::violation(item::denial(&entry, org, report), count, first),
+            FoundViolation::Reported(reported) => violation::reported(&reported, &inner.names, now),
         };
         // The namespace's word, before the object's own.
         let owner = item.namespace.as_deref();
@@ -76,25 +58,24 @@ async fn listing(state: &State, under: &Under, uri: Uri, headers: &HeaderMap) ->
         items.push(item);
     }
     let all = scope.is_all();
-    Ok(Json(Body {
-        envelope: Envelope {
-            org: org.map(str::to_owned),
-            items,
-            total: found.page.total,
-            total_capped: found.page.capped,
-            limit,
-            offset,
-            has_more: found.page.more,
-            cursor: found
-                .next
-                .map(|(time, position)| Cursor { time, position }.print()),
-            version: None,
-            partial,
-            replay: inner.replay,
-        },
+    Ok(Json(Page {
+        org: org.map(str::to_owned),
+        items,
+        total: found.page.total,
+        total_capped: found.page.capped,
+        limit,
+        offset,
+        has_more: found.page.more,
+        cursor: found
+            .next
+            .map(|(time, position)| Cursor { time, position }.print()),
+        partial,
+        replay: inner.replay,
+        // Older denials were not looked at.
         denials_since: found.denials_since.map(time),
         left_out: (all && found.left_out > 0).then_some(found.left_out),
         incomplete: found.left_out > 0,
+        ..Page::default()
     })
     .into_response())
 }
