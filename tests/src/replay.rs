@@ -36,6 +36,8 @@ impl Replay {
         binaries::docket(&run.join("bin"), progress)?;
         let mut command = Command::new(run.join("bin/docket-reporter"));
         command.arg("--replay").arg(day);
+        // Its store too is gone with the run, however it ends.
+        command.env("TMPDIR", run);
         let mut process = Process::spawn(run, "docket-reporter", command)?;
         let (url, token) = eventually("the replay is ready", Duration::from_secs(60), || {
             let ended = process.ended();

@@ -172,6 +172,8 @@ impl Reporter {
         command
             .arg("--replay")
             .arg(day)
+            // It is killed in the end: its store goes with the test's directory.
+            .env("TMPDIR", self.dir.path())
             .args(["--listen", &format!("127.0.0.1:{}", self.rest)])
             .args(["--admin-listen", &format!("127.0.0.1:{}", self.admin)])
             .stdout(std::fs::File::create(self.dir.path().join("out")).unwrap());
