@@ -1,19 +1,15 @@
 //! Key files: the ledger's signing key, and the MAC keys of the witnesses.
 
-use crate::health::Part;
 use crate::metrics::Metrics;
 use anyhow::{Context as _, Result};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
-use docket_host::KeyDirectory;
+use docket_host::health::Part;
+use docket_host::{KeyDirectory, Reload};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How often the directory is read again.
-const RELOAD: Duration = Duration::from_secs(5);
 
 /// The Ed25519 seed in `path`: 64 hexadecimal digits. Made for a new store only, since a
 /// store goes on with the key it began with.
@@ -72,14 +68,10 @@ pub fn random_seed() -> Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// Keep up with the directory of MAC keys, for ever.
-///
-/// # Errors
-/// If a look at it panics.
-pub async fn reload(keys: Arc<KeyDirectory>, part: Part, metrics: Metrics) -> Result<()> {
-    loop {
-        let directory = Arc::clone(&keys);
-        tokio::task::spawn_blocking(move || directory.look()).await?;
+/// Reads the directory of MAC keys again, and tells what it is worth.
+pub fn reload(keys: Arc<KeyDirectory>, part: Part, metrics: Metrics) -> Reload {
+    Arc::new(move || {
+        keys.look();
         let faults = keys.faults();
         metrics.sources.key_faults(faults.len() as u64);
         if keys.keys().load().is_empty() {
@@ -93,8 +85,7 @@ pub async fn reload(keys: Arc<KeyDirectory>, part: Part, metrics: Metrics) -> Re
             // The others verify; but someone put a key there that is none.
             part.ready_but(said("the other keys are used", &faults));
         }
-        tokio::time::sleep(RELOAD).await;
-    }
+    })
 }
 
 fn said(state: &str, faults: &[String]) -> String {

@@ -10,6 +10,7 @@
 //! [`intake`] and [`numbers`] are the deciding core: synchronous, without clock or
 //! network. [`run`] puts the parts together, watches them and takes them apart.
 
+mod admin;
 pub mod args;
 pub mod doors;
 #[cfg(test)]
@@ -18,7 +19,7 @@ pub mod doors;
 mod events;
 pub mod gaps;
 mod guard;
-pub mod health;
+pub use docket_host::health;
 pub mod intake;
 mod keys;
 mod law;
@@ -34,7 +35,6 @@ pub mod run;
 mod serve;
 pub use serve::Peer;
 mod sources;
-mod tls;
 mod watch;
 mod witness;
 mod writer;

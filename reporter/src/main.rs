@@ -21,15 +21,8 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    // The default hook prints the message, and a message may quote what was being read.
-    std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(
-            at = panic.location().map(tracing::field::display),
-            "the reporter panicked"
-        );
-    }));
-    // Before any TLS configuration is built; only this provider is compiled in.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    docket_host::log_panics("the reporter");
+    docket_host::install_crypto_provider();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -17,6 +17,7 @@ pub(crate) use lag::Step;
 pub(crate) use readers::OpenStream;
 
 use crate::intake::Told;
+use docket_host::ListenerMetrics;
 use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -85,9 +86,9 @@ impl Metrics {
         self.sources.panics.inc(during);
     }
 
-    /// A connection that ended before a request.
-    pub fn refused(&self, listener: &'static str) {
-        self.sources.refused_connections.inc(listener);
+    /// What a listener counts.
+    pub fn listener(&self, name: &'static str) -> ListenerMetrics {
+        self.sources.listener(name)
     }
 
     /// A request that says who sends it, and is not believed: `untrusted` (from none of the

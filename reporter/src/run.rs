@@ -19,11 +19,11 @@ use crate::measure;
 use crate::metrics::Metrics;
 use crate::reports::Reports;
 use crate::sources::file::Shared;
-use crate::tls::{Server, ServerFiles};
 use crate::writer::Started;
 use anyhow::Result;
+use docket_host::{ConfigFiles, ReloadingTls, ShutdownSignal};
 use std::sync::Arc;
-use tasks::{Signals, Tasks};
+use tasks::Tasks;
 use tokio::sync::watch;
 
 /// Run until a signal.
@@ -31,7 +31,7 @@ use tokio::sync::watch;
 /// # Errors
 /// If something can't start, or a part ends by itself.
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let mut signals = Signals::new()?;
+    let mut signals = ShutdownSignal::new()?;
     let (stop, stopped) = watch::channel(false);
     let health = Health::default();
     let (metrics, registry) = Metrics::new();
@@ -44,8 +44,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let keys_part = health.part("macKeys", "not read yet");
     reading::admin(
         &arguments, &health, registry, &metrics, &stopped, &mut tasks,
-    )
-    .await?;
+    )?;
 
     let place = place::place(&arguments)?;
     let Started {
@@ -93,7 +92,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     };
     let reached = files::files(&arguments, &shared, &health, &stopped, &mut tasks).await?;
     let importing = (Arc::clone(&court), writer.clone());
-    audit::audit(&arguments, court, &writer, &metrics, &stopped, &mut tasks).await?;
+    audit::audit(&arguments, court, &writer, &metrics, &stopped, &mut tasks)?;
     if let Some(witnesses) = witnesses {
         let numbers = witnesses.clone().ask_numbers(writer.clone());
         tasks.spawn("asking what numbers were given for", numbers);
@@ -111,21 +110,20 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         &metrics,
         &stopped,
         &mut tasks,
-    )
-    .await?;
+    )?;
 
     // From here on the writer lives as long as those who use it.
     drop((shared, writer));
     tracing::info!(mode = mode(&arguments), "started");
     let ended = tokio::select! {
-        () = signals.next() => Ok(()),
+        () = signals.received() => Ok(()),
         error = tasks.first_end() => Err(error),
         _ = &mut end => Err(anyhow::anyhow!("the ledger's thread ended")),
     };
     tracing::info!("stopping");
     tokio::select! {
         () = tasks::shut_down(tasks, &stop, end) => {}
-        () = signals.next() => tracing::warn!("a second signal: stopping at once"),
+        () = signals.received() => tracing::warn!("a second signal: stopping at once"),
     }
     ended
 }
@@ -138,8 +136,16 @@ fn mode(arguments: &Arguments) -> &'static str {
     }
 }
 
-fn reloading(files: ServerFiles, tasks: &mut Tasks) -> Result<Server> {
-    let (server, reload) = files.load()?;
-    tasks.spawn("reading certificates", reload);
-    Ok(server)
+/// The certificates of a listener, or of our calls, now and whenever they change.
+fn reloading<F: ConfigFiles>(
+    name: &'static str,
+    files: F,
+    tasks: &mut Tasks,
+) -> Result<Arc<ReloadingTls<F>>> {
+    let tls = Arc::new(ReloadingTls::load(name, files, |_| {})?);
+    let reloaded = Arc::clone(&tls);
+    tasks.poll_files(&format!("reading the certificates of {name}"), move || {
+        reloaded.reload();
+    });
+    Ok(tls)
 }

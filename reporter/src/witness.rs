@@ -7,12 +7,11 @@ mod numbers;
 
 use crate::intake::Arrival;
 use crate::metrics::Metrics;
-use crate::tls::ClientFiles;
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 pub use collections::LastObject;
+use docket_host::{ClientFiles, ConfigFiles, ReloadingTls, TlsError};
 use docket_record::testimony::Process;
 use exhibits::Silent;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,6 +22,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Answers are a few hundred bytes.
 const LONGEST: usize = 64 * 1024;
 
-type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The witnesses by instance name.
 #[derive(Clone)]
@@ -44,8 +44,7 @@ pub struct Witnesses {
 
 struct Inner {
     urls: BTreeMap<String, String>,
-    files: Option<ClientFiles>,
-    client: ArcSwap<Https>,
+    client: WitnessClient,
     metrics: Metrics,
     /// Bodies of calls for exhibits under way, in KiB.
     room: Semaphore,
@@ -60,30 +59,55 @@ struct Numbered {
     last: u64,
 }
 
-fn client(files: Option<&ClientFiles>) -> Result<Https> {
-    let builder = HttpsConnectorBuilder::new();
-    let builder = match files {
-        Some(files) => builder.with_tls_config(files.config()?).https_only(),
-        None => {
-            let none = rustls::RootCertStore::empty();
-            let config = rustls::ClientConfig::builder()
-                .with_root_certificates(none)
-                .with_no_client_auth();
-            builder.with_tls_config(config).https_or_http()
-        }
-    };
-    let connector = builder.enable_http1().build();
-    Ok(Client::builder(TokioExecutor::new()).build(connector))
+/// The files of our calls to the witnesses.
+pub struct WitnessFiles(pub ClientFiles);
+
+impl ConfigFiles for WitnessFiles {
+    type Config = Https;
+
+    fn paths(&self) -> Vec<&Path> {
+        self.0.paths()
+    }
+
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(Https, i64), TlsError> {
+        let (tls, expires) = self.0.build(contents)?;
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let connector = builder.https_only().enable_http1().build();
+        Ok((
+            Client::builder(TokioExecutor::new()).build(connector),
+            expires,
+        ))
+    }
+}
+
+/// What calls the witnesses.
+pub enum WitnessClient {
+    /// Over TLS, with our certificate; its connections live as long as that does.
+    Tls(Arc<ReloadingTls<WitnessFiles>>),
+    /// In tests.
+    Plain(Https),
+}
+
+impl WitnessClient {
+    /// Without TLS.
+    pub fn plain() -> WitnessClient {
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let connector = builder.https_or_http().enable_http1().build();
+        WitnessClient::Plain(Client::builder(TokioExecutor::new()).build(connector))
+    }
 }
 
 impl Witnesses {
-    /// `urls` by instance name; `files` our certificate and their authority.
+    /// `urls` by instance name.
     ///
     /// # Errors
-    /// If a certificate can't be used.
+    /// If one is none, or asks for another client.
     pub fn new(
         urls: BTreeMap<String, String>,
-        files: Option<ClientFiles>,
+        client: WitnessClient,
         metrics: Metrics,
     ) -> Result<Witnesses> {
         for (name, url) in &urls {
@@ -92,16 +116,14 @@ impl Witnesses {
                 .with_context(|| format!("--witness {name}={url} is no URL"))?;
             let secure = uri.scheme_str() == Some("https");
             anyhow::ensure!(
-                secure == files.is_some(),
+                secure == matches!(client, WitnessClient::Tls(_)),
                 "--witness {name}={url}: give an https URL and --witness-ca, --witness-cert and \
                  --witness-key"
             );
         }
-        let client = ArcSwap::from_pointee(client(files.as_ref())?);
         Ok(Witnesses {
             inner: Arc::new(Inner {
                 urls,
-                files,
                 client,
                 metrics,
                 room: Semaphore::new(exhibits::ROOM as usize),
@@ -124,8 +146,10 @@ impl Witnesses {
         request: http::Request<Full<Bytes>>,
         longest: usize,
     ) -> Result<Option<Bytes>> {
-        let client = self.inner.client.load_full();
-        let response = client.request(request).await?;
+        let response = match &self.inner.client {
+            WitnessClient::Plain(client) => client.request(request).await?,
+            WitnessClient::Tls(tls) => tls.current().request(request).await?,
+        };
         match response.status() {
             http::StatusCode::NOT_FOUND => return Ok(None),
             http::StatusCode::OK => {}
@@ -150,11 +174,6 @@ impl Witnesses {
     pub async fn poll(self, writer: Writer) -> Result<()> {
         let mut trouble: BTreeMap<String, String> = BTreeMap::new();
         loop {
-            // Certificates may have been renewed meanwhile.
-            match client(self.inner.files.as_ref()) {
-                Ok(fresh) => self.inner.client.store(Arc::new(fresh)),
-                Err(error) => tracing::warn!("the old witness certificate is kept: {error:#}"),
-            }
             let mut polled = Vec::new();
             for (name, url) in &self.inner.urls {
                 match self.numbered(url).await {

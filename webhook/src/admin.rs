@@ -1,50 +1,30 @@
-//! Plain HTTP for the kubelet and Prometheus.
+//! What the witness tells the kubelet and Prometheus: whether it can swear, and what it
+//! counts.
 
-use crate::connections::Connections;
-use crate::labels::Part;
 use crate::witness::Witness;
-use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
+use docket_host::AdminState;
 use std::sync::Arc;
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Tells what a witness tells.
+pub struct Admin(pub Arc<Witness>);
 
-#[derive(Clone)]
-struct Admin {
-    witness: Arc<Witness>,
-    doors: Arc<[(Part, Arc<Connections>)]>,
-}
-
-/// `/healthz`: the process runs. `/readyz`: it can swear. `/metrics`.
-pub fn router(witness: Arc<Witness>, doors: Vec<(Part, Arc<Connections>)>) -> Router {
-    Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(Admin {
-            witness,
-            doors: doors.into(),
-        })
-}
-
-async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
-    let (status, mut said) = match admin.witness.not_ready() {
-        None => (StatusCode::OK, "ready\n".to_owned()),
-        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-    };
-    // The others serve, so it is ready; but someone put a key there that is none.
-    for fault in admin.witness.key_faults() {
-        said.push_str(&fault);
-        said.push('\n');
+impl AdminState for Admin {
+    fn readiness(&self) -> Response {
+        let (status, mut said) = match self.0.not_ready() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        };
+        // The others serve, so it is ready; but someone put a key there that is none.
+        for fault in self.0.key_faults() {
+            said.push_str(&fault);
+            said.push('\n');
+        }
+        (status, said).into_response()
     }
-    (status, said)
-}
 
-async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    let page = admin.witness.metrics.page(&admin.witness, &admin.doors);
-    ([(CONTENT_TYPE, OPENMETRICS)], page)
+    fn metrics(&self) -> String {
+        self.0.metrics.page(&self.0)
+    }
 }

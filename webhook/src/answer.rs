@@ -6,7 +6,6 @@
 use crate::body::{self, Read};
 use crate::collections::{Reviewed, Whose};
 use crate::labels::{Cause, Hook, Operation, Outcome};
-use crate::serve::HeadArrived;
 use crate::witness::{Place, Witness};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -16,6 +15,7 @@ use axum::response::Response;
 use axum::routing::post;
 use axum::{Router, response::IntoResponse};
 use bytes::Bytes;
+use docket_host::RequestStart;
 use docket_record::denial::Context;
 use docket_record::review::{self, Review};
 use docket_record::testimony::{FINAL, Keys, Testimony, WITNESS};
@@ -47,7 +47,7 @@ async fn validate(State(witness): State<Arc<Witness>>, request: Request) -> Resp
 }
 
 async fn answer(witness: &Witness, hook: Hook, request: Request) -> Response {
-    let arrived = request.extensions().get::<HeadArrived>();
+    let arrived = request.extensions().get::<RequestStart>();
     let began = arrived.map_or_else(Instant::now, |arrived| arrived.0);
     let call = Call {
         began,
@@ -370,7 +370,7 @@ mod tests {
             assert!(answer["response"]["uid"].is_string());
             assert!(answer["response"].get("patch").is_none());
         }
-        let page = witness.metrics.page(&witness, &[]);
+        let page = witness.metrics.page(&witness);
         assert!(
             page.contains("docket_witness_unreadable_total{cause=\"panic\"} 0"),
             "{page}"
@@ -395,7 +395,7 @@ mod tests {
             assert_eq!(annotations.is_some(), numbered > 0);
             assert_eq!(witness.last_number(), numbered);
         }
-        let page = witness.metrics.page(&witness, &[]);
+        let page = witness.metrics.page(&witness);
         let late = "hook=\"final\",operation=\"UPDATE\",result=\"late\"} 1";
         assert!(page.contains(late), "{page}");
     }

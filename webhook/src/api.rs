@@ -7,41 +7,39 @@
 //! sees; who that is, is said by headers, so that nobody but the API server's front proxy
 //! gets through the handshake.
 //!
-//! Readers must never cost a writer anything: this door has threads of its own, of lower
-//! priority than those that answer reviews, its own connections, and seats for watches and
-//! for calls (`seats`).
+//! Readers must never cost a writer anything: this listener has threads of its own, of lower
+//! priority than those that answer reviews, its own connections, and limits of watches and
+//! of calls (`concurrency`).
 
 mod client;
+mod concurrency;
 mod counts;
 mod documents;
 mod forward;
-mod seats;
 mod status;
 mod stream;
 
 pub use client::ReporterFiles;
+pub use concurrency::ConcurrencyLimit;
 pub use counts::{Asked, Counts};
-pub use seats::Seats;
 
-use crate::serve::{Door, Limits, Open};
-use crate::tls::Tls;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use counts::Cause;
+use docket_host::{Listener, ListenerConfig, ReloadingTls, RunningListener};
 use docket_record::api::PREFIX;
 use documents::Documents;
 use forward::Forward;
 use http::Method;
 use http::uri::Authority;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
-/// Threads of the door: one copies what thousands of watches get, the other answers
+/// Threads of the listener: one copies what thousands of watches get, the other answers
 /// meanwhile.
 const THREADS: usize = 2;
 /// Added to their nice value: reviews go first where processors are short.
@@ -49,20 +47,16 @@ const NICENESS: i32 = 10;
 
 /// Where the reporter is, and what readers may cost.
 pub struct Setting {
-    /// Where the API server calls.
-    pub listen: SocketAddr,
-    /// Our certificate, and the front proxy's authority.
-    pub tls: Arc<Tls>,
-    /// Connections.
-    pub limits: Limits,
+    /// Where the API server calls; our certificate, and the front proxy's authority.
+    pub listener: ListenerConfig,
     /// Where the reporter listens for us.
     pub authority: Authority,
     /// The client, with our certificate for it.
-    pub reporter: Arc<Tls<ReporterFiles>>,
+    pub reporter: Arc<ReloadingTls<ReporterFiles>>,
     /// Watches at one time.
-    pub watches: Arc<Seats>,
+    pub watches: Arc<ConcurrencyLimit>,
     /// Other requests at one time.
-    pub calls: Arc<Seats>,
+    pub calls: Arc<ConcurrencyLimit>,
     /// In it a call must be answered in full, and a watch have begun.
     pub patience: Duration,
     /// What is counted.
@@ -100,19 +94,19 @@ impl Drop for Threads {
     }
 }
 
-/// The door with its threads, bound and not yet serving.
+/// The listener with its threads, bound and not yet serving.
 pub struct Api {
     threads: Threads,
-    door: Door,
+    listener: Listener,
     ending: watch::Sender<bool>,
 }
 
-/// The door while it serves.
-#[must_use = "a door that is not drained drops its callers"]
-pub struct OpenApi {
+/// The listener while it serves.
+#[must_use = "a listener that is not drained drops its callers"]
+pub struct RunningApi {
     threads: Threads,
     /// The accept loop.
-    pub open: Open,
+    pub listener: RunningListener,
     ending: watch::Sender<bool>,
 }
 
@@ -124,10 +118,10 @@ struct Answerer {
 
 impl Api {
     /// Starts the threads and binds.
-    pub async fn bind(setting: Setting) -> anyhow::Result<Self> {
+    pub fn bind(setting: Setting) -> anyhow::Result<Self> {
         let threads = Threads::start()?;
         let (ending, ended) = watch::channel(false);
-        let address = setting.listen;
+        let address = setting.listener.address;
         let answerer = Answerer {
             documents: Documents::new(),
             counts: setting.counts.clone(),
@@ -144,46 +138,42 @@ impl Api {
         let router = Router::new()
             .fallback(answer)
             .with_state(Arc::new(answerer));
-        let part = crate::labels::Part::Api;
-        let bound = Door::bind(part, address, Some(setting.tls), router, setting.limits);
         // The listener belongs to the threads that accept on it.
-        let door = threads
-            .handle
-            .spawn(bound)
-            .await
-            .context("the API's threads ended")?
+        let entered = threads.handle.enter();
+        let listener = Listener::bind(setting.listener, router)
             .with_context(|| format!("cannot listen on --api-listen {address}"))?;
+        drop(entered);
         Ok(Self {
             threads,
-            door,
+            listener,
             ending,
         })
     }
 
-    /// The door itself.
-    pub fn door(&self) -> &Door {
-        &self.door
+    /// Where it listens.
+    pub fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.address()
     }
 
     /// Begins to serve.
-    pub fn open(self) -> OpenApi {
+    pub fn start(self) -> RunningApi {
         let entered = self.threads.handle.enter();
-        let open = self.door.open();
+        let listener = self.listener.start();
         drop(entered);
-        OpenApi {
+        RunningApi {
             threads: self.threads,
-            open,
+            listener,
             ending: self.ending,
         }
     }
 }
 
-impl OpenApi {
+impl RunningApi {
     /// Ends the watches between two events, lets calls end, and closes. False: some did not
     /// end in time and were cut off.
     pub async fn drain(self) -> bool {
         self.ending.send_replace(true);
-        let whole = self.threads.handle.spawn(self.open.drain()).await;
+        let whole = self.threads.handle.spawn(self.listener.drain()).await;
         whole.unwrap_or(false)
     }
 }

@@ -4,7 +4,7 @@
 //! readers go without first: a review must always find one.
 
 use crate::run::FEW;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use docket_host::raise_open_files;
 
 /// Open files besides connections.
 const OTHER_FILES: usize = 32;
@@ -14,23 +14,14 @@ const OTHER_FILES: usize = 32;
 pub struct Share {
     /// Connections of kube-apiserver for reviews.
     pub admission: usize,
-    /// Part of what the readers' door asked for, from 0 to 1.
+    /// Part of what the readers' listener asked for, from 0 to 1.
     pub api: f64,
 }
 
 /// Raises the limit of open files as far as it is needed and allowed, and says what fits.
 pub fn afford(admission: usize, api: usize) -> Share {
     let others = 2 * FEW + OTHER_FILES;
-    let wanted = (admission + api + others) as u64;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!("cannot raise the limit of open files: {error}");
-        }
-    }
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let files = raise_open_files(admission + api + others);
     let share = shared(files.saturating_sub(others), admission, api);
     if share.admission < admission {
         tracing::warn!(

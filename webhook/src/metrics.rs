@@ -2,10 +2,10 @@
 //! right from the first event on; the hot path holds its counters and looks nothing up.
 
 use crate::api::Counts;
-use crate::connections::Connections;
 use crate::labels::{Cause, Hook, Operation, Outcome, Part, ReloadResult};
 use crate::numbered::Numbered;
 use crate::witness::Witness;
+use docket_host::{ListenerMetrics, ReloadEvent};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,7 +14,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Seconds: from what a review costs us to what the API server waits.
@@ -65,9 +64,23 @@ impl Reload {
             .inc();
     }
 
-    /// When a certificate in use ends, in seconds since the epoch.
-    pub fn expiry(&self, part: Part, at: i64) {
-        self.expiry.get_or_create(&PartLabels { part }).set(at);
+    /// Counts what becomes of the certificates of a part.
+    pub fn observer(&self, part: Part) -> impl Fn(ReloadEvent) + Send + Sync + 'static {
+        let reload = self.clone();
+        move |event| {
+            let expires = match event {
+                ReloadEvent::Loaded { expires } => expires,
+                ReloadEvent::Reloaded { expires } => {
+                    reload.count(part, ReloadResult::Taken);
+                    expires
+                }
+                ReloadEvent::Refused => return reload.count(part, ReloadResult::Refused),
+            };
+            reload
+                .expiry
+                .get_or_create(&PartLabels { part })
+                .set(expires);
+        }
     }
 }
 
@@ -92,7 +105,7 @@ pub struct Metrics {
     connections_evicted: Family<PartLabels, Counter>,
     connections_refused: Family<PartLabels, Counter>,
     handshakes_refused: Family<PartLabels, Counter>,
-    /// Of the aggregated API's door.
+    /// Of the aggregated API's listener.
     pub api: Counts,
 }
 
@@ -270,13 +283,24 @@ impl Metrics {
         self.key_faults.set(clamp(count));
     }
 
+    /// What the listener of a part counts.
+    pub fn listener(&self, part: Part) -> ListenerMetrics {
+        let labels = PartLabels { part };
+        ListenerMetrics {
+            open: self.connections.get_or_create_owned(&labels),
+            evicted: self.connections_evicted.get_or_create_owned(&labels),
+            refused: self.connections_refused.get_or_create_owned(&labels),
+            handshakes_refused: self.handshakes_refused.get_or_create_owned(&labels),
+        }
+    }
+
     /// How long an answer took.
     pub fn took(&self, hook: Hook, time: std::time::Duration) {
         self.seconds[hook as usize].observe(time.as_secs_f64());
     }
 
     /// The page that Prometheus reads, with what the parts hold now.
-    pub fn page(&self, witness: &Witness, doors: &[(Part, Arc<Connections>)]) -> String {
+    pub fn page(&self, witness: &Witness) -> String {
         self.last_number.set(clamp(witness.last_number()));
         self.keys.set(i64::from(!witness.keys.load().is_empty()));
         let fill = witness.exhibits.fill();
@@ -288,18 +312,6 @@ impl Metrics {
         let numbered = witness.numbered.as_ref().map_or(0, Numbered::len);
         self.numbered.set(clamp(numbered as u64));
         self.body_bytes.set(clamp(witness.bodies.held() as u64));
-        for (part, connections) in doors {
-            let labels = PartLabels { part: *part };
-            self.connections
-                .get_or_create(&labels)
-                .set(clamp(connections.count() as u64));
-            let stored = |family: &Family<PartLabels, Counter>, value| {
-                family.get_or_create(&labels).inner().store(value, Relaxed);
-            };
-            stored(&self.connections_evicted, connections.evicted.load(Relaxed));
-            stored(&self.connections_refused, connections.refused.load(Relaxed));
-            stored(&self.handshakes_refused, connections.unshaken.load(Relaxed));
-        }
         let mut page = String::new();
         // Writing into memory has no way to fail.
         let _ = encode(&mut page, &self.registry);

@@ -1,24 +1,28 @@
 //! Start, serve, drain.
 
-use crate::api::{Api, Asked, OpenApi, ReporterFiles, Seats, Setting};
+use crate::admin::Admin;
+use crate::api::{Api, Asked, ConcurrencyLimit, ReporterFiles, RunningApi, Setting};
 use crate::args::{AdmissionArgs, ApiArgs, Args, ExhibitArgs};
 use crate::labels::Part;
 use crate::numbered::Numbered;
-use crate::reload::{Look, follow};
-use crate::serve::{Door, Limits, Open};
-use crate::tls::{ClientFiles, Files, ServerFiles, Tls};
 use crate::witness::Witness;
-use crate::{admin, answer, files, handout};
+use crate::{answer, files, handout};
 use anyhow::Context as _;
-use docket_host::KeyDirectory;
+use docket_host::{
+    ClientFiles, ConfigFiles, KeyDirectory, Listener, ListenerConfig, ListenerLimits,
+    ListenerMetrics, Reload, ReloadingTls, RunningListener, ServerFiles, ShutdownSignal,
+    admin_router, host_name, poll_files,
+};
 use docket_record::examine::Config;
 use docket_record::redact::Rules;
 use docket_record::testimony::Process;
 use jiff::{SignedDuration, Timestamp};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Reviews at once on one HTTP/2 connection.
+const H2_STREAMS: u32 = 1_000;
 /// Connections that the reporter, or the kubelet and Prometheus, may hold.
 pub const FEW: usize = 64;
 /// Bytes of an answer that wait for a slow reader: reviews have short ones, and watches
@@ -38,23 +42,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(async { Bound::new(args).await?.serve().await })
+        .block_on(async { Bound::new(args)?.serve().await })
 }
 
 /// All is read and bound: what can be wrong from outside has been found.
 struct Bound {
     witness: Arc<Witness>,
-    admission: Door,
-    exhibits: Option<Door>,
+    admission: Listener,
+    exhibits: Option<Listener>,
     api: Option<Api>,
-    admin: Door,
-    looks: Vec<Look>,
+    admin: Listener,
+    reloads: Vec<Reload>,
     reload_interval: Duration,
     drain_delay: Duration,
 }
 
 impl Bound {
-    async fn new(args: Args) -> anyhow::Result<Self> {
+    fn new(args: Args) -> anyhow::Result<Self> {
         let Args {
             admission,
             exhibits,
@@ -93,23 +97,13 @@ impl Bound {
             admission.body_bytes,
             admission.body_timeout,
         ));
-        let reload = witness.metrics.reload.clone();
-
         witness.look_at_keys();
         let keyed = Arc::clone(&witness);
-        let mut looks: Vec<Look> = vec![Arc::new(move || keyed.look_at_keys())];
+        let mut reloads: Vec<Reload> = vec![Arc::new(move || keyed.look_at_keys())];
 
         let (drain_delay, few) = (admission.drain_delay, few(&admission));
         let share = files::afford(admission.max_connections, api_files(&api));
         let admission = {
-            let limits = Limits {
-                connections: share.admission,
-                idle: admission.idle_timeout,
-                head: admission.header_timeout,
-                drain: admission.drain_timeout,
-                unread: UNREAD,
-                headers: None,
-            };
             let files = ServerFiles {
                 cert: admission.tls_cert,
                 key: admission.tls_key,
@@ -122,11 +116,14 @@ impl Bound {
                     admission.listen
                 );
             }
-            let tls = Arc::new(Tls::load(Part::Admission, files, reload.clone())?);
-            looks.push(look(&tls));
-            let router = answer::router(Arc::clone(&witness));
-            Door::bind(Part::Admission, admission.listen, Some(tls), router, limits)
-                .await
+            let limits = ListenerLimits {
+                connections: share.admission,
+                drain: admission.drain_timeout,
+                ..few
+            };
+            let tls = reloading(Part::Admission, files, &witness, &mut reloads)?;
+            let config = listener_config(Part::Admission, admission.listen, tls, limits, &witness);
+            Listener::bind(config, answer::router(Arc::clone(&witness)))
                 .with_context(|| format!("cannot listen on --listen {}", admission.listen))?
         };
         let exhibits = match exhibits {
@@ -147,33 +144,27 @@ impl Bound {
                     client_ca: Some(ca),
                     client_names: Vec::new(),
                 };
-                let tls = Arc::new(Tls::load(Part::Exhibits, files, reload)?);
-                looks.push(look(&tls));
+                let tls = reloading(Part::Exhibits, files, &witness, &mut reloads)?;
+                let config = listener_config(Part::Exhibits, address, tls, few, &witness);
                 let router = handout::router(Arc::clone(&witness), rules);
-                let door = Door::bind(Part::Exhibits, address, Some(tls), router, few)
-                    .await
+                let listener = Listener::bind(config, router)
                     .with_context(|| format!("cannot listen on --exhibits-listen {address}"))?;
-                Some(door)
+                Some(listener)
             }
             _ => None,
         };
-        let api = match setting(api, few, share.api, &witness, &mut looks)? {
-            Some(setting) => Some(Api::bind(setting).await?),
-            None => None,
+        let api = setting(api, few, share.api, &witness, &mut reloads)?;
+        let api = api.map(Api::bind).transpose()?;
+        let config = ListenerConfig {
+            name: Part::Admin.name(),
+            address: admin_listen,
+            tls: None,
+            identify_peers: false,
+            limits: few,
+            // Who reads the counters is not counted.
+            metrics: ListenerMetrics::default(),
         };
-        let mut counted = vec![(Part::Admission, admission.connections())];
-        counted.extend(
-            exhibits
-                .as_ref()
-                .map(|door| (Part::Exhibits, door.connections())),
-        );
-        counted.extend(
-            api.as_ref()
-                .map(|api| (Part::Api, api.door().connections())),
-        );
-        let router = admin::router(Arc::clone(&witness), counted);
-        let admin = Door::bind(Part::Admin, admin_listen, None, router, few)
-            .await
+        let admin = Listener::bind(config, admin_router(Admin(Arc::clone(&witness))))
             .with_context(|| format!("cannot listen on --admin-listen {admin_listen}"))?;
         Ok(Self {
             witness,
@@ -181,18 +172,17 @@ impl Bound {
             exhibits,
             api,
             admin,
-            looks,
+            reloads,
             reload_interval,
             drain_delay,
         })
     }
 
     async fn serve(self) -> anyhow::Result<()> {
-        let mut term = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
-        let mut int = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-        let exhibits_address = self.exhibits.as_ref().map(Door::address).transpose()?;
-        let api_address = self.api.as_ref().map(|api| api.door().address());
-        let or_off = |address: Option<std::net::SocketAddr>| {
+        let mut signals = ShutdownSignal::new().context("cannot catch SIGTERM and SIGINT")?;
+        let exhibits_address = self.exhibits.as_ref().map(Listener::address).transpose()?;
+        let api_address = self.api.as_ref().map(Api::address);
+        let or_off = |address: Option<SocketAddr>| {
             address.map_or_else(|| "off".to_owned(), |address| address.to_string())
         };
         tracing::info!(
@@ -204,59 +194,59 @@ impl Bound {
             admin = %self.admin.address()?,
             "witness listening"
         );
-        let following = tokio::spawn(follow(self.looks, self.reload_interval));
+        let following = tokio::spawn(poll_files(self.reloads, self.reload_interval));
         let sweeping = tokio::spawn(sweep(Arc::clone(&self.witness)));
-        let mut admission = self.admission.open();
-        let mut exhibits = self.exhibits.map(Door::open);
-        let mut api = self.api.map(Api::open);
-        let mut admin = self.admin.open();
+        let mut admission = self.admission.start();
+        let mut exhibits = self.exhibits.map(Listener::start);
+        let mut api = self.api.map(Api::start);
+        let mut admin = self.admin.start();
 
         tokio::select! {
-            () = either(&mut term, &mut int) => {}
+            () = signals.received() => {}
             () = admission.ended() => anyhow::bail!("the admission listener ended by itself"),
             () = ended(exhibits.as_mut()) => anyhow::bail!("the exhibit listener ended by itself"),
-            () = ended(api.as_mut().map(|api| &mut api.open)) => anyhow::bail!("the API's listener ended by itself"),
+            () = ended(api.as_mut().map(|api| &mut api.listener)) => anyhow::bail!("the API's listener ended by itself"),
             () = admin.ended() => anyhow::bail!("the admin listener ended by itself"),
             _ = following => anyhow::bail!("certificates and keys are no longer followed"),
             _ = sweeping => anyhow::bail!("collections are no longer swept"),
         }
         tokio::spawn(async move {
-            either(&mut term, &mut int).await;
+            signals.received().await;
             tracing::warn!("second signal: ending at once");
             std::process::exit(1);
         });
-        let doors = Doors {
+        let listeners = Listeners {
             admission,
             exhibits,
             api,
             admin,
         };
-        drain(&self.witness, self.drain_delay, doors).await;
+        drain(&self.witness, self.drain_delay, listeners).await;
         Ok(())
     }
 }
 
-struct Doors {
-    admission: Open,
-    exhibits: Option<Open>,
-    api: Option<OpenApi>,
-    admin: Open,
+struct Listeners {
+    admission: RunningListener,
+    exhibits: Option<RunningListener>,
+    api: Option<RunningApi>,
+    admin: RunningListener,
 }
 
 /// First say "not ready", then stop listening, then let calls end. The other listeners
 /// stay to the last: the last number is only known when the last call has ended. Readers
 /// go beside them: they find another replica.
-async fn drain(witness: &Witness, delay: Duration, doors: Doors) {
+async fn drain(witness: &Witness, delay: Duration, listeners: Listeners) {
     witness.drain();
     tracing::info!(delay = ?delay, "witness draining: not ready, still answering");
     tokio::time::sleep(delay).await;
     let readers = async {
-        match doors.api {
+        match listeners.api {
             Some(api) => api.drain().await,
             None => true,
         }
     };
-    let (whole, _) = tokio::join!(doors.admission.drain(), readers);
+    let (whole, _) = tokio::join!(listeners.admission.drain(), readers);
     tracing::info!(
         instance = %witness.process.instance,
         started = witness.process.started,
@@ -264,10 +254,10 @@ async fn drain(witness: &Witness, delay: Duration, doors: Doors) {
         cut_off = !whole,
         "witness drained"
     );
-    if let Some(exhibits) = doors.exhibits {
+    if let Some(exhibits) = listeners.exhibits {
         exhibits.drain().await;
     }
-    doors.admin.drain().await;
+    listeners.admin.drain().await;
 }
 
 async fn sweep(witness: Arc<Witness>) {
@@ -278,27 +268,21 @@ async fn sweep(witness: Arc<Witness>) {
     }
 }
 
-async fn ended(open: Option<&mut Open>) {
-    match open {
-        Some(open) => open.ended().await,
+async fn ended(listener: Option<&mut RunningListener>) {
+    match listener {
+        Some(listener) => listener.ended().await,
         None => std::future::pending().await,
     }
 }
 
-async fn either(term: &mut Signal, int: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-}
-
-fn few(admission: &AdmissionArgs) -> Limits {
-    Limits {
+fn few(admission: &AdmissionArgs) -> ListenerLimits {
+    ListenerLimits {
         connections: FEW,
         idle: admission.idle_timeout,
         head: admission.header_timeout,
         drain: SOON,
-        unread: UNREAD,
+        streams: H2_STREAMS,
+        send_buffer: UNREAD,
         headers: None,
     }
 }
@@ -312,14 +296,14 @@ fn api_files(api: &ApiArgs) -> usize {
     }
 }
 
-/// The aggregated API's door, if there is to be one; `share` of the files that it asked for
+/// The aggregated API's listener, if there is to be one; `share` of the files that it asked for
 /// are there.
 fn setting(
     args: ApiArgs,
-    few: Limits,
+    few: ListenerLimits,
     share: f64,
     witness: &Arc<Witness>,
-    looks: &mut Vec<Look>,
+    reloads: &mut Vec<Reload>,
 ) -> anyhow::Result<Option<Setting>> {
     let ApiArgs {
         api_listen: Some(listen),
@@ -339,51 +323,69 @@ fn setting(
     else {
         return Ok(None);
     };
-    let reload = &witness.metrics.reload;
     let files = ServerFiles {
         cert,
         key,
         client_ca: Some(front_proxy_ca),
         client_names,
     };
-    let tls = Arc::new(Tls::load(Part::Api, files, reload.clone())?);
-    looks.push(look(&tls));
+    let tls = reloading(Part::Api, files, witness, reloads)?;
     let files = ReporterFiles(ClientFiles {
         ca: reporter_ca,
         cert: reporter_cert,
         key: reporter_key,
     });
-    let reporter = Arc::new(Tls::load(Part::Reporter, files, reload.clone())?);
-    looks.push(look(&reporter));
+    let reporter = reloading(Part::Reporter, files, witness, reloads)?;
+    let limits = ListenerLimits {
+        connections: files::part(api_max_connections, share),
+        send_buffer: UNREAD_WATCH,
+        headers: Some(HEADERS),
+        ..few
+    };
     let counts = witness.metrics.api.clone();
     Ok(Some(Setting {
-        listen,
-        tls,
-        limits: Limits {
-            connections: files::part(api_max_connections, share),
-            unread: UNREAD_WATCH,
-            headers: Some(HEADERS),
-            ..few
-        },
+        listener: listener_config(Part::Api, listen, tls, limits, witness),
         authority,
         reporter,
-        watches: Seats::new(
+        watches: ConcurrencyLimit::new(
             files::part(api_max_watches, share),
             counts.open(Asked::Watch),
         ),
-        calls: Seats::new(files::part(api_max_calls, share), counts.open(Asked::Read)),
+        calls: ConcurrencyLimit::new(files::part(api_max_calls, share), counts.open(Asked::Read)),
         patience: api_timeout,
         counts,
     }))
 }
 
-fn look<F: Files>(tls: &Arc<Tls<F>>) -> Look {
-    let tls = Arc::clone(tls);
-    Arc::new(move || tls.look())
+/// A listener of ours over TLS.
+fn listener_config(
+    part: Part,
+    address: SocketAddr,
+    tls: Arc<ReloadingTls>,
+    limits: ListenerLimits,
+    witness: &Witness,
+) -> ListenerConfig {
+    ListenerConfig {
+        name: part.name(),
+        address,
+        tls: Some(tls),
+        // Whoever gets through the handshake is believed.
+        identify_peers: false,
+        limits,
+        metrics: witness.metrics.listener(part),
+    }
 }
 
-fn host_name() -> std::io::Result<String> {
-    // In a pod this is the pod's name.
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
-    Ok(name.trim_end().to_owned())
+/// The certificates of a part, now and whenever they change.
+fn reloading<F: ConfigFiles>(
+    part: Part,
+    files: F,
+    witness: &Witness,
+    reloads: &mut Vec<Reload>,
+) -> anyhow::Result<Arc<ReloadingTls<F>>> {
+    let observe = witness.metrics.reload.observer(part);
+    let tls = Arc::new(ReloadingTls::load(part.name(), files, observe)?);
+    let reloaded = Arc::clone(&tls);
+    reloads.push(Arc::new(move || reloaded.reload()));
+    Ok(tls)
 }

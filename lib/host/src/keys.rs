@@ -7,12 +7,13 @@
 //! changes nothing about the others. A directory that cannot be listed leaves the keys as
 //! they were: it is being replaced.
 
+use crate::lock;
 use arc_swap::ArcSwap;
 use docket_record::testimony::{Keys, KeysError};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Larger than any key file, in bytes; what is longer is none.
@@ -198,8 +199,7 @@ impl KeyDirectory {
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
-        // Valid between any two statements.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 }
 

@@ -33,6 +33,13 @@ impl Counters {
         Counters { label, family }
     }
 
+    /// The counter itself, for who counts by itself.
+    pub(super) fn of(&self, value: impl Into<Cow<'static, str>>) -> Counter {
+        self.family
+            .get_or_create(&[(self.label, value.into())])
+            .clone()
+    }
+
     pub(crate) fn inc(&self, value: impl Into<Cow<'static, str>>) {
         self.add(value, 1);
     }

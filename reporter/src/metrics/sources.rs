@@ -2,6 +2,7 @@
 
 use super::labels::{Counters, Gauges, Labels, counter, gauge, whole};
 use crate::intake::{Told, verdict_name};
+use docket_host::ListenerMetrics;
 use docket_record::denial::Verdict;
 use docket_record::examine::{Counted, Refused};
 use docket_record::exhibit::Missing;
@@ -12,6 +13,8 @@ use prometheus_client::registry::Registry;
 
 /// How a delivery is answered: each source counts all of them from its start on.
 const ANSWERS: [&str; 5] = ["committed", "unavailable", "busy", "broken", "slow"];
+
+const LISTENERS: [&str; 4] = ["audit", "reading", "admin", "api"];
 
 const VERDICTS: [Verdict; 5] = [
     Verdict::Denied,
@@ -31,7 +34,9 @@ pub(crate) struct Sources {
     deniers: Counters,
     batches: Family<Labels<2>, Counter>,
     pub(super) panics: Counters,
-    pub(super) refused_connections: Counters,
+    connections: Gauges,
+    connections_evicted: Counters,
+    refused_connections: Counters,
     pub(super) witness: Counters,
     pub(super) exhibits: Counters,
     imported: Counters,
@@ -105,7 +110,21 @@ impl Sources {
                 "refused_connections",
                 "Connections refused before a request was read: no or a wrong client certificate, or no room",
                 "listener",
-                ["audit", "reading", "admin", "api"],
+                LISTENERS,
+            ),
+            connections: Gauges::register(
+                all,
+                "connections",
+                "Open connections",
+                "listener",
+                LISTENERS,
+            ),
+            connections_evicted: Counters::register(
+                all,
+                "connections_evicted",
+                "Idle connections closed to make room for new ones",
+                "listener",
+                LISTENERS,
             ),
             witness: Counters::register(
                 all,
@@ -201,6 +220,16 @@ impl Sources {
     /// So many imported events.
     pub(crate) fn imported(&self, outcome: &'static str, count: u64) {
         self.imported.add(outcome, count);
+    }
+
+    /// What a listener counts: no room and no handshake are one to whoever is refused.
+    pub(super) fn listener(&self, name: &'static str) -> ListenerMetrics {
+        ListenerMetrics {
+            open: self.connections.of(name),
+            evicted: self.connections_evicted.of(name),
+            refused: self.refused_connections.of(name),
+            handshakes_refused: self.refused_connections.of(name),
+        }
     }
 
     /// Files that give no MAC key.

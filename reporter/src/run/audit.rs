@@ -4,16 +4,16 @@ use super::reloading;
 use super::tasks::Tasks;
 use crate::args::Arguments;
 use crate::metrics::Metrics;
-use crate::serve::Bound;
+use crate::serve::{self, Role};
 use crate::sources::Court;
 use crate::sources::webhook::{self, Names};
-use crate::tls::ServerFiles;
 use crate::writer::Writer;
 use anyhow::Result;
+use docket_host::ServerFiles;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-pub(super) async fn audit(
+pub(super) fn audit(
     arguments: &Arguments,
     court: Arc<Court>,
     writer: &Writer,
@@ -46,6 +46,8 @@ pub(super) async fn audit(
             cert: cert.clone(),
             key: key.clone(),
             client_ca: Some(ca.clone()),
+            // A name that is no source is told so.
+            client_names: Vec::new(),
         };
         let named: std::collections::BTreeMap<_, _> = given.audit_source.iter().cloned().collect();
         let names = if named.is_empty() {
@@ -53,16 +55,14 @@ pub(super) async fn audit(
         } else {
             Names::These(named)
         };
-        (Some(reloading(files, tasks)?), names)
+        (Some(reloading("the audit listener", files, tasks)?), names)
     };
     for source in names.known() {
         metrics.sources.source(source);
     }
-    let bound = Bound::bind("audit", at, tls).await?;
     let router = webhook::router(court, writer.clone(), names, metrics.clone());
-    tasks.serve(
-        "the audit listener",
-        bound.serve(router, metrics.clone(), stopped.clone()),
-    );
+    let listener = serve::bind(Role::Audit, at, tls, router, metrics)?;
+    let serving = serve::serve(Role::Audit, listener, stopped.clone());
+    tasks.serve("the audit listener", serving);
     Ok(())
 }

@@ -158,6 +158,5 @@ async fn client(kubeconfig: Option<&Path>) -> Result<kube::Client> {
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "reporter".into(), |name| name.trim().to_owned())
+    docket_host::host_name().unwrap_or_else(|_| "reporter".into())
 }

@@ -3,16 +3,15 @@
 use super::place::Place;
 use super::tasks::Tasks;
 use crate::args::Arguments;
-use crate::health::Part;
 use crate::keys;
 use crate::law::Laws;
 use crate::metrics::Metrics;
 use crate::sources::Court;
 use crate::sources::quarantine::Quarantine;
-use crate::tls::ClientFiles;
-use crate::witness::Witnesses;
+use crate::witness::{WitnessClient, WitnessFiles, Witnesses};
 use anyhow::Result;
-use docket_host::KeyDirectory;
+use docket_host::health::Part;
+use docket_host::{ClientFiles, KeyDirectory};
 use docket_record::examine::Config;
 use std::sync::Arc;
 
@@ -26,14 +25,15 @@ pub(super) fn court(
 ) -> Result<Arc<Court>> {
     let mac_keys = Arc::new(KeyDirectory::open(place.mac_keys.clone())?);
     let reload = keys::reload(Arc::clone(&mac_keys), keys_part, metrics.clone());
-    tasks.spawn("reading MAC keys", reload);
+    reload();
+    tasks.poll_files("reading MAC keys", move || reload());
     Ok(Arc::new(Court {
         config: config(arguments, &place.cluster),
         keys: mac_keys,
         laws: Arc::new(Laws::new(Some(place.store.clone()))),
         examine: docket_record::examine::examine,
         quarantine: Quarantine::new(place.quarantine.clone()),
-        witnesses: witnesses(arguments, metrics)?,
+        witnesses: witnesses(arguments, metrics, tasks)?,
         metrics: metrics.clone(),
     }))
 }
@@ -49,16 +49,27 @@ fn config(arguments: &Arguments, cluster: &str) -> Config {
     }
 }
 
-fn witnesses(arguments: &Arguments, metrics: &Metrics) -> Result<Option<Witnesses>> {
+fn witnesses(
+    arguments: &Arguments,
+    metrics: &Metrics,
+    tasks: &mut Tasks,
+) -> Result<Option<Witnesses>> {
     let given = &arguments.witness;
     if given.witness.is_empty() || arguments.replay.is_some() {
         return Ok(None);
     }
-    let identity = given.witness_cert.clone().zip(given.witness_key.clone());
-    let files = given
-        .witness_ca
-        .clone()
-        .map(|ca| ClientFiles { ca, identity });
+    let (ca, cert, key) = (&given.witness_ca, &given.witness_cert, &given.witness_key);
+    let client = match (ca, cert, key) {
+        (Some(ca), Some(cert), Some(key)) => {
+            let files = ClientFiles {
+                ca: ca.clone(),
+                cert: cert.clone(),
+                key: key.clone(),
+            };
+            WitnessClient::Tls(super::reloading("witnesses", WitnessFiles(files), tasks)?)
+        }
+        _ => WitnessClient::plain(),
+    };
     let urls = given.witness.iter().cloned().collect();
-    Witnesses::new(urls, files, metrics.clone()).map(Some)
+    Witnesses::new(urls, client, metrics.clone()).map(Some)
 }

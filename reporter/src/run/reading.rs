@@ -4,15 +4,16 @@ use super::callers;
 use super::place::Place;
 use super::reloading;
 use super::tasks::Tasks;
+use crate::admin::Admin;
 use crate::args::{Arguments, Reading};
 use crate::doors;
-use crate::health::{self, Health};
 use crate::metrics::Metrics;
-use crate::serve::Bound;
+use crate::serve::{self, Role};
 use crate::sources::Court;
-use crate::tls::ServerFiles;
 use crate::writer::Writer;
 use anyhow::Result;
+use docket_host::health::Health;
+use docket_host::{ServerFiles, admin_router};
 use prometheus_client::registry::Registry;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Health and metrics, there before anything that can fail to start.
-pub(super) async fn admin(
+pub(super) fn admin(
     arguments: &Arguments,
     health: &Health,
     registry: Registry,
@@ -34,12 +35,14 @@ pub(super) async fn admin(
     if arguments.replay.is_some() {
         ensure_loopback(at)?;
     }
-    let bound = Bound::bind("admin", at, None).await?;
-    let router = health::router(health.clone(), registry, super::mode(arguments));
-    tasks.serve(
-        "the admin listener",
-        bound.serve(router, metrics.clone(), stopped.clone()),
-    );
+    let admin = Admin {
+        health: health.clone(),
+        registry,
+        mode: super::mode(arguments),
+    };
+    let listener = serve::bind(Role::Admin, at, None, admin_router(admin), metrics)?;
+    let serving = serve::serve(Role::Admin, listener, stopped.clone());
+    tasks.serve("the admin listener", serving);
     Ok(())
 }
 
@@ -47,7 +50,7 @@ pub(super) async fn admin(
     clippy::too_many_arguments,
     reason = "the parts that the doors are made of"
 )]
-pub(super) async fn reading(
+pub(super) fn reading(
     arguments: &Arguments,
     place: &Place,
     readers: doors::Callers,
@@ -77,16 +80,16 @@ pub(super) async fn reading(
     };
     let state = doors::State::new(settings);
     if let Some(at) = at {
-        rest(arguments, at, token, state.clone(), metrics, stopped, tasks).await?;
+        rest(arguments, at, token, state.clone(), metrics, stopped, tasks)?;
     }
     if let Some(at) = given.api_listen {
-        aggregated(given, at, state, metrics, stopped, tasks).await?;
+        aggregated(given, at, state, metrics, stopped, tasks)?;
     }
     Ok(())
 }
 
 /// REST, over TLS; plain only for a replay.
-async fn rest(
+fn rest(
     arguments: &Arguments,
     at: SocketAddr,
     token: Option<String>,
@@ -102,8 +105,9 @@ async fn rest(
                 cert: cert.clone(),
                 key: key.clone(),
                 client_ca: None,
+                client_names: Vec::new(),
             };
-            Some(reloading(files, tasks)?)
+            Some(reloading("the reading listener", files, tasks)?)
         }
         _ => None,
     };
@@ -112,25 +116,21 @@ async fn rest(
         None => anyhow::ensure!(tls.is_some(), "--listen needs --tls-cert and --tls-key"),
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let bound = Bound::bind("reading", at, tls).await?;
+    let listener = serve::bind(Role::Reading, at, tls, doors::router(state), metrics)?;
     if let Some(token) = token {
         // For a shell, and for people; the token is worth nothing after this process.
         let mut out = std::io::stdout();
-        writeln!(out, "DOCKET_URL={scheme}://{}", bound.address()?)?;
+        writeln!(out, "DOCKET_URL={scheme}://{}", listener.address()?)?;
         writeln!(out, "DOCKET_TOKEN={token}")?;
         out.flush()?;
     }
-    tasks.serve(
-        "the reading listener",
-        bound
-            .wide()
-            .serve(doors::router(state), metrics.clone(), stopped.clone()),
-    );
+    let serving = serve::serve(Role::Reading, listener, stopped.clone());
+    tasks.serve("the reading listener", serving);
     Ok(())
 }
 
 /// What the webhook hands on from kube-apiserver.
-async fn aggregated(
+fn aggregated(
     given: &Reading,
     at: SocketAddr,
     state: doors::State,
@@ -149,14 +149,14 @@ async fn aggregated(
         cert: cert.clone(),
         key: key.clone(),
         client_ca: Some(ca.clone()),
+        // Another name is refused with a reason, and counted apart.
+        client_names: Vec::new(),
     };
-    let tls = reloading(files, tasks)?;
-    let bound = Bound::bind("api", at, Some(tls)).await?;
+    let tls = reloading("the listener of the aggregated API", files, tasks)?;
     let router = doors::aggregated(state, given.api_client.clone());
-    tasks.serve(
-        "the listener of the aggregated API",
-        bound.wide().serve(router, metrics.clone(), stopped.clone()),
-    );
+    let listener = serve::bind(Role::Api, at, Some(tls), router, metrics)?;
+    let serving = serve::serve(Role::Api, listener, stopped.clone());
+    tasks.serve("the listener of the aggregated API", serving);
     Ok(())
 }
 

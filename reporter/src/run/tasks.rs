@@ -1,11 +1,14 @@
 //! What runs, what ends it, and the order in which it ends.
 
 use anyhow::Result;
+use docket_host::poll_files;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+/// How often certificates and keys are read again.
+const RELOAD: Duration = Duration::from_secs(5);
 /// What the end waits for the ledger's last transaction.
 const LAST_COMMIT: Duration = Duration::from_secs(15);
 
@@ -35,6 +38,15 @@ impl Tasks {
     ) {
         let name = name.to_owned();
         self.background.spawn(async move { (name, task.await) });
+    }
+
+    /// Calls `reload`, which reads files again, now and then.
+    pub(super) fn poll_files(&mut self, name: &str, reload: impl Fn() + Send + Sync + 'static) {
+        let reloading = poll_files(vec![Arc::new(reload)], RELOAD);
+        self.spawn(name, async move {
+            reloading.await;
+            Ok(())
+        });
     }
 
     /// The first to end, which none should.
@@ -72,26 +84,5 @@ pub(super) async fn shut_down(
     tasks.stop(stop).await;
     if tokio::time::timeout(LAST_COMMIT, end).await.is_err() {
         tracing::warn!("the ledger was still busy; what it had not acknowledged comes again");
-    }
-}
-
-pub(super) struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

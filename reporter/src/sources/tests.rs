@@ -39,7 +39,14 @@ async fn denied(says: Vec<Option<Value>>) -> (String, Vec<String>) {
     }
     let metrics = Metrics::new().0;
     let court = Court {
-        witnesses: Some(Witnesses::new(urls, None, metrics.clone()).unwrap()),
+        witnesses: Some(
+            Witnesses::new(
+                urls,
+                crate::witness::WitnessClient::plain(),
+                metrics.clone(),
+            )
+            .unwrap(),
+        ),
         metrics,
         ..testing::court()
     };

@@ -147,7 +147,12 @@ mod tests {
             ("new".to_owned(), witness(8).await),
             ("away".to_owned(), away),
         ]);
-        let witnesses = Witnesses::new(urls, None, Metrics::new().0).unwrap();
+        let witnesses = Witnesses::new(
+            urls,
+            crate::witness::WitnessClient::plain(),
+            Metrics::new().0,
+        )
+        .unwrap();
         let asked: BTreeSet<u64> = (1..=2_500).collect();
         let known = async |instance: &str| {
             let answered = witnesses.given_for(process(instance), asked.clone()).await;

@@ -1,8 +1,8 @@
 //! The client that calls the reporter: HTTP/1.1, a connection for each request under way,
 //! so that a slow reader of one watch holds up nobody else.
 
-use crate::tls::{ClientFiles, Files, TlsError};
 use bytes::Bytes;
+use docket_host::{ClientFiles, ConfigFiles, TlsError};
 use http_body_util::Empty;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -31,15 +31,15 @@ pub type Reporter = Client<ConcurrencyLimit<HttpsConnector<HttpConnector>>, Empt
 /// The files of our calls to the reporter.
 pub struct ReporterFiles(pub ClientFiles);
 
-impl Files for ReporterFiles {
-    type Made = Reporter;
+impl ConfigFiles for ReporterFiles {
+    type Config = Reporter;
 
     fn paths(&self) -> Vec<&Path> {
         self.0.paths()
     }
 
-    fn make(&self, contents: &[Vec<u8>]) -> Result<(Reporter, i64), TlsError> {
-        let (tls, expiry) = self.0.config(contents)?;
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(Reporter, i64), TlsError> {
+        let (tls, expiry) = self.0.build(contents)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

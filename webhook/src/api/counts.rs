@@ -1,4 +1,4 @@
-//! What the API's door counts. Labels are closed sets: no name of a user, a namespace or a
+//! What the API's listener counts. Labels are closed sets: no name of a user, a namespace or a
 //! path is ever one.
 
 use crate::labels::labels;

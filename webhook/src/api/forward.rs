@@ -5,15 +5,15 @@
 //! work there.
 
 use super::client::ReporterFiles;
+use super::concurrency::{ConcurrencyLimit, Limit, Permit};
 use super::counts::{Asked, Cause, Counts};
-use super::seats::{Full, Seat, Seats};
 use super::status;
 use super::stream::{Kind, Stream};
-use crate::tls::Tls;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use docket_host::ReloadingTls;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, UPGRADE, USER_AGENT, VARY, WARNING,
 };
@@ -53,15 +53,15 @@ const BACK: [HeaderName; 7] = [
 struct Ready {
     request: http::Request<Empty<Bytes>>,
     kind: Kind,
-    seat: Seat,
+    permit: Permit,
 }
 
 /// What forwarding needs.
 pub struct Forward {
     authority: Authority,
-    reporter: Arc<Tls<ReporterFiles>>,
-    watches: Arc<Seats>,
-    calls: Arc<Seats>,
+    reporter: Arc<ReloadingTls<ReporterFiles>>,
+    watches: Arc<ConcurrencyLimit>,
+    calls: Arc<ConcurrencyLimit>,
     patience: Duration,
     counts: Counts,
     ending: watch::Receiver<bool>,
@@ -73,9 +73,9 @@ impl Forward {
     /// A way to the reporter.
     pub fn new(
         authority: Authority,
-        reporter: Arc<Tls<ReporterFiles>>,
-        watches: Arc<Seats>,
-        calls: Arc<Seats>,
+        reporter: Arc<ReloadingTls<ReporterFiles>>,
+        watches: Arc<ConcurrencyLimit>,
+        calls: Arc<ConcurrencyLimit>,
         patience: Duration,
         counts: Counts,
         ending: watch::Receiver<bool>,
@@ -121,19 +121,19 @@ impl Forward {
             return Err(Cause::Upgrade);
         }
         let user = user(headers).ok_or(Cause::Identity)?;
-        let (seats, kind) = match asked {
+        let (limit, kind) = match asked {
             Asked::Watch => (&self.watches, Kind::Watch(self.ending.clone())),
             _ => (&self.calls, Kind::Call(began + self.patience)),
         };
         let request = self.request(request).ok_or(Cause::Path)?;
-        let seat = seats.take(user).map_err(|full| match full {
-            Full::House => Cause::Full,
-            Full::Share => Cause::Share,
+        let permit = limit.acquire(user).map_err(|limit| match limit {
+            Limit::Global => Cause::Full,
+            Limit::User => Cause::Share,
         })?;
         Ok(Ready {
             request,
             kind,
-            seat,
+            permit,
         })
     }
 
@@ -158,7 +158,7 @@ impl Forward {
         head.headers = passing(&head.headers, |name| BACK.contains(name));
         head.extensions.clear();
         head.version = http::Version::default();
-        let body = Stream::new(body, ready.kind, ready.seat, self.counts.clone());
+        let body = Stream::new(body, ready.kind, ready.permit, self.counts.clone());
         Ok(Response::from_parts(head, Body::new(body)))
     }
 

@@ -1,8 +1,8 @@
 //! The body of an answer on its way back: given on as it comes, a piece at a time, and
 //! ended where it may end.
 
+use super::concurrency::Permit;
 use super::counts::{Counts, Cut};
-use super::seats::Seat;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
@@ -27,7 +27,7 @@ pub struct Stream {
     between: bool,
     ended: bool,
     counts: Counts,
-    _seat: Seat,
+    _permit: Permit,
 }
 
 enum Until {
@@ -49,8 +49,8 @@ pub enum Broken {
 }
 
 impl Stream {
-    /// The answer `from` the reporter; the seat is taken until its end.
-    pub fn new(from: Incoming, kind: Kind, seat: Seat, counts: Counts) -> Self {
+    /// The answer `from` the reporter; the permit is held until its end.
+    pub fn new(from: Incoming, kind: Kind, permit: Permit, counts: Counts) -> Self {
         let until = match kind {
             Kind::Watch(mut ending) => Until::Ending(Box::pin(async move {
                 // Fails only without a sender: then there is no end to wait for either.
@@ -64,7 +64,7 @@ impl Stream {
             between: true,
             ended: false,
             counts,
-            _seat: seat,
+            _permit: permit,
         }
     }
 

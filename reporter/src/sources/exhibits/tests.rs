@@ -3,7 +3,7 @@
 use super::*;
 use crate::events::{self, CLUSTER, Day};
 use crate::metrics::{Metrics, render};
-use crate::witness::Witnesses;
+use crate::witness::{WitnessClient, Witnesses};
 use axum::routing::post;
 use docket_record::exhibit::{self, Answers, Questions};
 use docket_record::redact::Rules;
@@ -78,7 +78,7 @@ fn court(urls: &[(&str, &str)]) -> (Court, Registry) {
         .iter()
         .map(|(name, url)| ((*name).to_owned(), (*url).to_owned()))
         .collect();
-    let witnesses = Witnesses::new(urls, None, metrics.clone()).unwrap();
+    let witnesses = Witnesses::new(urls, WitnessClient::plain(), metrics.clone()).unwrap();
     let court = Court {
         witnesses: Some(witnesses),
         metrics,

@@ -1,7 +1,7 @@
 //! A listener's certificate, and who may call.
 
-use super::{Files, TlsError, chain, key, roots};
-use docket_host::common_name;
+use super::{ConfigFiles, TlsError, chain, key, roots};
+use crate::certificate::common_name;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -25,15 +25,15 @@ pub struct ServerFiles {
     pub client_names: Vec<String>,
 }
 
-impl Files for ServerFiles {
-    type Made = ServerConfig;
+impl ConfigFiles for ServerFiles {
+    type Config = ServerConfig;
 
     fn paths(&self) -> Vec<&Path> {
         let both = [self.cert.as_path(), self.key.as_path()];
         both.into_iter().chain(self.client_ca.as_deref()).collect()
     }
 
-    fn make(&self, contents: &[Vec<u8>]) -> Result<(ServerConfig, i64), TlsError> {
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(ServerConfig, i64), TlsError> {
         let part = |at: usize| contents.get(at).map_or(&[][..], Vec::as_slice);
         let (chain, expiry) = chain(&self.cert, part(0))?;
         let builder = ServerConfig::builder();
@@ -64,7 +64,7 @@ impl ServerFiles {
         if self.client_names.is_empty() {
             return Ok(signed);
         }
-        Ok(Arc::new(Named {
+        Ok(Arc::new(NamedClientVerifier {
             names: self.client_names.clone(),
             signed,
         }))
@@ -74,12 +74,12 @@ impl ServerFiles {
 /// Who is signed by the CA and has one of these names. Asked in the handshake, so that
 /// nothing of another caller is ever read.
 #[derive(Debug)]
-struct Named {
+struct NamedClientVerifier {
     names: Vec<String>,
     signed: Arc<dyn ClientCertVerifier>,
 }
 
-impl ClientCertVerifier for Named {
+impl ClientCertVerifier for NamedClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.signed.root_hint_subjects()
     }

@@ -1,6 +1,6 @@
 //! What we show when we call, and whom we believe.
 
-use super::{TlsError, chain, key, roots};
+use super::{ConfigFiles, TlsError, chain, key, roots};
 use rustls::ClientConfig;
 use std::path::{Path, PathBuf};
 
@@ -15,14 +15,14 @@ pub struct ClientFiles {
     pub key: PathBuf,
 }
 
-impl ClientFiles {
-    /// The files, in the order in which [`ClientFiles::config`] takes their contents.
-    pub fn paths(&self) -> Vec<&Path> {
+impl ConfigFiles for ClientFiles {
+    type Config = ClientConfig;
+
+    fn paths(&self) -> Vec<&Path> {
         vec![&self.ca, &self.cert, &self.key]
     }
 
-    /// A configuration, and when our certificate ends, in seconds since the epoch.
-    pub fn config(&self, contents: &[Vec<u8>]) -> Result<(ClientConfig, i64), TlsError> {
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(ClientConfig, i64), TlsError> {
         let part = |at: usize| contents.get(at).map_or(&[][..], Vec::as_slice);
         let (chain, expiry) = chain(&self.cert, part(1))?;
         let config = ClientConfig::builder()

@@ -3,35 +3,59 @@
 //! The content of all files is read again every few seconds: a mounted Secret is swapped
 //! by renaming a symlink, which gives no event on the file itself. Any change makes a
 //! whole new configuration, with an empty session cache, so a session resumed from before
-//! cannot slip past a new client CA. What does not hold together is refused and the old
-//! configuration serves on. Open connections keep what they were opened with.
+//! cannot slip past a new client CA. It is made of the contents that were compared, not of
+//! files read a second time. What does not hold together is refused, logged and counted
+//! once, and the old configuration serves on. Open connections keep what they were opened
+//! with.
 
 mod client;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use client::ClientFiles;
 pub use server::ServerFiles;
 
-use crate::labels::{Part, ReloadResult};
-use crate::metrics::Reload;
+use crate::lock;
 use arc_swap::ArcSwap;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Files that together make one configuration.
-pub trait Files: Send + Sync + 'static {
+pub trait ConfigFiles: Send + Sync + 'static {
     /// What is made of them.
-    type Made: Send + Sync;
+    type Config: Send + Sync;
 
     /// Which they are, always in the same order.
     fn paths(&self) -> Vec<&Path>;
 
-    /// The configuration from their contents, and when its certificate ends, in seconds
-    /// since the epoch.
-    fn make(&self, contents: &[Vec<u8>]) -> Result<(Self::Made, i64), TlsError>;
+    /// The configuration from their contents, in the order of [`ConfigFiles::paths`], and
+    /// when its certificate ends, in seconds since the epoch.
+    ///
+    /// # Errors
+    /// [`TlsError`] if they do not hold together.
+    fn build(&self, contents: &[Vec<u8>]) -> Result<(Self::Config, i64), TlsError>;
+}
+
+/// What became of the files of one configuration; `expires` is when the certificate in use
+/// ends, in seconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadEvent {
+    /// Read for the first time.
+    Loaded {
+        /// End of the certificate.
+        expires: i64,
+    },
+    /// They have changed and are in use now.
+    Reloaded {
+        /// End of the certificate.
+        expires: i64,
+    },
+    /// They have changed and cannot be used; what was there before is in use.
+    Refused,
 }
 
 /// Why a set of files cannot serve.
@@ -73,94 +97,101 @@ pub enum TlsError {
     },
 }
 
-/// The TLS of a listener, or of our calls, as it stands now.
-pub struct Tls<F: Files = ServerFiles> {
+/// The configuration of a listener, or of our calls, as its files stand now.
+pub struct ReloadingTls<F: ConfigFiles = ServerFiles> {
+    name: &'static str,
     files: F,
-    current: ArcSwap<F::Made>,
-    /// What the current configuration was made of, and what was refused last: each
-    /// refused content is logged and counted once, not at every look.
-    seen: std::sync::Mutex<Seen>,
-    reload: Reload,
-    door: Part,
+    current: ArcSwap<F::Config>,
+    last: Mutex<LastRead>,
+    observe: Box<dyn Fn(ReloadEvent) + Send + Sync>,
 }
 
-struct Seen {
-    serving: Vec<Vec<u8>>,
+/// What the configuration in use was made of, and what was refused last: each refused
+/// content is told once, not at every look.
+struct LastRead {
+    in_use: Vec<Vec<u8>>,
     refused: Option<Vec<Vec<u8>>>,
     unreadable: bool,
 }
 
-impl<F: Files> Tls<F> {
-    /// Reads the files once; an error here ends the start.
-    pub fn load(door: Part, files: F, reload: Reload) -> Result<Self, TlsError> {
+impl<F: ConfigFiles> ReloadingTls<F> {
+    /// Reads the files for the first time. `name` is for logs; `observe` counts.
+    ///
+    /// # Errors
+    /// [`TlsError`] if they cannot be used: then there is nothing to begin with.
+    pub fn load(
+        name: &'static str,
+        files: F,
+        observe: impl Fn(ReloadEvent) + Send + Sync + 'static,
+    ) -> Result<Self, TlsError> {
         let contents = read(&files)?;
-        let (made, expiry) = files.make(&contents)?;
-        reload.expiry(door, expiry);
+        let (config, expires) = files.build(&contents)?;
+        observe(ReloadEvent::Loaded { expires });
         Ok(Self {
+            name,
             files,
-            current: ArcSwap::from_pointee(made),
-            seen: std::sync::Mutex::new(Seen {
-                serving: contents,
+            current: ArcSwap::from_pointee(config),
+            last: Mutex::new(LastRead {
+                in_use: contents,
                 refused: None,
                 unreadable: false,
             }),
-            reload,
-            door,
+            observe: Box::new(observe),
         })
     }
 
     /// The configuration for the next connection.
-    pub fn current(&self) -> Arc<F::Made> {
+    pub fn current(&self) -> Arc<F::Config> {
         self.current.load_full()
     }
 
-    /// Looks at the files and takes over what has changed.
-    pub fn look(&self) {
-        let mut seen = crate::witness::lock(&self.seen);
+    /// Reads the files again and takes over what has changed. Blocks on the disk.
+    pub fn reload(&self) {
+        let mut last = lock(&self.last);
         let contents = match read(&self.files) {
             Ok(contents) => contents,
             Err(error) => {
-                if !std::mem::replace(&mut seen.unreadable, true) {
-                    self.refuse(error);
+                if !std::mem::replace(&mut last.unreadable, true) {
+                    self.refuse(&error);
                 }
                 return;
             }
         };
-        seen.unreadable = false;
-        if contents == seen.serving {
-            seen.refused = None;
+        last.unreadable = false;
+        if contents == last.in_use {
+            last.refused = None;
             return;
         }
-        if seen.refused.as_ref() == Some(&contents) {
+        if last.refused.as_ref() == Some(&contents) {
             return;
         }
-        match self.files.make(&contents) {
-            Ok((made, expiry)) => {
-                self.current.store(Arc::new(made));
-                seen.serving = contents;
-                seen.refused = None;
-                self.reload.expiry(self.door, expiry);
-                self.reload.count(self.door, ReloadResult::Taken);
-                tracing::info!(door = self.door.name(), "new certificates taken");
+        match self.files.build(&contents) {
+            Ok((config, expires)) => {
+                self.current.store(Arc::new(config));
+                last.in_use = contents;
+                last.refused = None;
+                (self.observe)(ReloadEvent::Reloaded { expires });
+                tracing::info!(tls = self.name, "new certificates taken");
             }
             Err(error) => {
-                seen.refused = Some(contents);
-                self.refuse(error);
+                last.refused = Some(contents);
+                self.refuse(&error);
             }
         }
     }
 
-    fn refuse(&self, error: TlsError) {
-        self.reload.count(self.door, ReloadResult::Refused);
-        let error = anyhow::Error::new(error);
+    fn refuse(&self, error: &TlsError) {
+        (self.observe)(ReloadEvent::Refused);
+        let cause = std::error::Error::source(error);
         tracing::warn!(
-            door = self.door.name(),
-            "new certificates refused, the old ones serve on: {error:#}"
+            tls = self.name,
+            cause = cause.map(tracing::field::display),
+            "new certificates refused, the old ones serve on: {error}"
         );
     }
 }
 
-fn read(files: &impl Files) -> Result<Vec<Vec<u8>>, TlsError> {
+fn read(files: &impl ConfigFiles) -> Result<Vec<Vec<u8>>, TlsError> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|source| TlsError::Read {
             path: path.to_owned(),
