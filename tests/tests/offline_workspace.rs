@@ -176,3 +176,38 @@ fn what_is_run_on_the_older_kyverno_are_tests_of_the_cluster_ring() {
         .collect();
     assert!(lost.is_empty(), "no tests are called {lost:?}");
 }
+
+#[test]
+fn every_file_of_the_repository_that_a_page_names_is_there() {
+    let repository = paths::repository();
+    let rooms = [
+        "bench", "charts", "cli", "deploy", "docs", "lib", "reporter", "tests", "webhook",
+    ];
+    let mut pages = vec![repository.join("README.md")];
+    for entry in std::fs::read_dir(repository.join("docs")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let mut named = 0;
+    for page in &pages {
+        let text = std::fs::read_to_string(page).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_file = Path::new(word).extension().is_some_and(|extension| {
+                ["rs", "md", "json", "yaml"]
+                    .iter()
+                    .any(|of| extension == *of)
+            });
+            let room = word.split('/').next().unwrap();
+            if !is_file || !rooms.contains(&room) || word.contains([' ', '*', '<', '…']) {
+                continue;
+            }
+            assert!(
+                repository.join(word).exists(),
+                "{}: `{word}` is gone",
+                page.display()
+            );
+            named += 1;
+        }
+    }
+    assert!(named >= 40, "{named} files are named");
+}
