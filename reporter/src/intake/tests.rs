@@ -5,6 +5,7 @@ mod excepted;
 mod imports;
 mod laws;
 mod missing;
+mod recorded;
 
 use super::*;
 use crate::events::{self, CLUSTER, Day};

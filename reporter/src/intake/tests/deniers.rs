@@ -23,7 +23,7 @@ fn bench() -> Bench {
 }
 
 /// What an Event says about the object of an audit event, `after` milliseconds into it.
-fn seen(item: &Value, policy: &str, after: i64) -> Hearsay {
+pub(super) fn seen(item: &Value, policy: &str, after: i64) -> Hearsay {
     let received: Timestamp = item["requestReceivedTimestamp"]
         .as_str()
         .unwrap()

@@ -26,7 +26,7 @@ fn bench(with_exception: bool) -> (Bench, Day) {
 }
 
 /// What a report says of `pr-1`, so many seconds after the bench began.
-fn sighting(name: &str, seconds: i64) -> Sighting {
+pub(super) fn sighting(name: &str, seconds: i64) -> Sighting {
     Sighting {
         subject: Subject {
             api_version: "krate.a5c.ai/v1alpha1".into(),

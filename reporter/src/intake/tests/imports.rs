@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// The ways in which one event may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
+pub(super) enum Way {
     Live,
     LogLine,
     Cloudwatch,
@@ -50,7 +50,7 @@ fn row(event: &Value) -> Value {
     })
 }
 
-fn record(event: &Value, way: Way) -> String {
+pub(super) fn record(event: &Value, way: Way) -> String {
     let line = String::from_utf8(events::line(event)).unwrap();
     let stage: Timestamp = event["stageTimestamp"].as_str().unwrap().parse().unwrap();
     match way {

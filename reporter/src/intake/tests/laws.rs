@@ -22,7 +22,7 @@ fn object(action: &str) -> Object {
 }
 
 /// A version observed so many milliseconds after the bench began.
-fn law(id: &str, change: Change, millis: i64, after: Option<i64>) -> NewEntry {
+pub(super) fn law(id: &str, change: Change, millis: i64, after: Option<i64>) -> NewEntry {
     let at = |millis| start() + SignedDuration::from_millis(millis);
     let object = object("Audit");
     let law = Entry {
@@ -54,7 +54,7 @@ fn law(id: &str, change: Change, millis: i64, after: Option<i64>) -> NewEntry {
 }
 
 /// An admitted write of the policy.
-fn write(user: &str, verb: &str, millis: i64) -> Value {
+pub(super) fn write(user: &str, verb: &str, millis: i64) -> Value {
     let time = start() + SignedDuration::from_millis(millis);
     json!({
         "level": "Metadata", "auditID": format!("{user}-{millis}"), "stage": "ResponseComplete",
