@@ -9,8 +9,8 @@ use crate::sources::{Court, Line};
 use crate::watch::recorded;
 use crate::writer::Writer;
 use anyhow::{Context as _, Result};
-use data_encoding::BASE32_NOPAD;
 use docket_ledger::entry::NewEntry;
+use docket_record::entry::base32;
 use docket_record::law::LawBook;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -62,7 +62,7 @@ pub fn token() -> Result<String> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
-    Ok(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
+    Ok(base32(&bytes))
 }
 
 /// The law of the recording, and its entries.

@@ -12,6 +12,7 @@ use crate::client::encode;
 use crate::failure::Failure;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Plot, Scope, SeriesRow};
+use docket_record::denial::Public;
 use docket_record::gap::{Hidden, hides};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,15 +265,16 @@ impl Lists<'_> {
 
 /// A denial as a violation: with the same names for the same things.
 fn violation(record: &Expected, public: &[u8], count: u64, first: i64) -> Expected {
-    let public: Value = serde_json::from_slice(public).unwrap_or_default();
-    let law = &public["attributions"][0]["law"];
-    let said = |name: &str| law[name].as_str().filter(|text| !text.is_empty());
+    let public: Option<Public> = serde_json::from_slice(public).ok();
+    let attribution = public.and_then(|public| public.attributions.into_iter().next());
+    let law = attribution.and_then(|one| one.law).unwrap_or_default();
+    let said = |text: String| Some(text).filter(|text| !text.is_empty());
     let same = |name: &str| record.get(name).cloned().unwrap_or(Value::Null.into());
     let mut shown = Expected::object([
         ("source", "denial".into()),
         ("denial", same("id")),
-        ("category", said("category").into()),
-        ("title", said("title").into()),
+        ("category", said(law.category).into()),
+        ("title", said(law.title).into()),
         ("firstSeen", time(first).into()),
         ("lastSeen", same("time")),
         ("count", count.into()),

@@ -9,6 +9,8 @@ use super::walk::Walk;
 use crate::failure::Failure;
 use docket_ledger::entry::Class;
 use docket_ledger::query::{LawFilter, Page, Row, Total};
+use docket_record::entry::amendment::{self, AmendmentKind};
+use docket_record::entry::{bytes, gap};
 use docket_record::gap::hides;
 use docket_record::law::autogen;
 use serde_json::{Value, json};
@@ -151,24 +153,24 @@ impl Lists<'_> {
 
     /// Whether it is only perhaps the one, and who it was.
     fn changed_by(&self, row: &Row) -> Option<(bool, Expected)> {
-        let public: Value = serde_json::from_slice(&row.public).ok()?;
-        if public["kind"] != "law-changed-by" {
+        let public = amendment::Public::read(&row.public);
+        if public.kind != AmendmentKind::LawChangedBy {
             return None;
         }
         let actor = match self.verified.withheld.contains(&row.position) {
             true => Expected::Unknown(Kind::Texts),
             false => {
-                let personal = row.personal.as_deref().unwrap_or_default();
-                let personal: Value = serde_json::from_slice(personal).unwrap_or_default();
-                personal["actor"]["username"].clone().into()
+                let personal = amendment::Personal::read(row.personal.as_deref());
+                personal.actor.map(|actor| actor.username).into()
             }
         };
-        let perhaps = public["perhaps"] == true;
+        let perhaps = public.perhaps;
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
         let one = Expected::object([
             ("actor", actor),
-            ("verb", public["verb"].clone().into()),
-            ("time", public["writtenAt"].clone().into()),
-            ("event", public["event"].clone().into()),
+            ("verb", given(public.verb).into()),
+            ("time", json!(public.written_at).into()),
+            ("event", given(public.event).into()),
             ("perhaps", perhaps.into()),
         ]);
         Some((perhaps, one))
@@ -239,11 +241,11 @@ impl Lists<'_> {
                         shown.set(name, Value::Null);
                     }
                 }
-                let public: Value = serde_json::from_slice(&row.public).unwrap_or_default();
-                let hidden = hides(public["cause"].as_str().unwrap_or_default()).iter();
+                let public: gap::Public = serde_json::from_slice(&row.public).unwrap_or_default();
+                let hidden = hides(public.cause.name()).iter();
                 let hidden: Vec<&str> = hidden.map(|one| one.name()).collect();
                 shown.set("hides", hidden);
-                shown.set("writes", self.writes(row, &public["writes"]));
+                shown.set("writes", self.writes(row, &public.writes));
                 shown.set("closed", row.closed_by.is_some());
                 shown.set("closedBy", json!(row.closed_by));
                 shown
@@ -269,20 +271,23 @@ impl Lists<'_> {
     }
 
     /// The writes that are missing, with who made them, which stands in the personal part.
-    fn writes(&self, row: &Row, writes: &Value) -> Expected {
+    fn writes(&self, row: &Row, writes: &[gap::MissingWrite]) -> Expected {
         let withheld = self.verified.withheld.contains(&row.position);
         let personal = row.personal.as_deref().unwrap_or_default();
-        let personal: Value = serde_json::from_slice(personal).unwrap_or_default();
-        let who = personal["writes"].as_array().map_or(&[][..], Vec::as_slice);
-        let shown = writes.as_array().into_iter().flatten().map(|write| {
-            let mut shown = Expected::Object(members(write.to_string().as_bytes()));
-            let who = who.iter().find(|who| who["number"] == write["number"]);
-            for name in ["name", "user"] {
+        let personal: gap::Personal = serde_json::from_slice(personal).unwrap_or_default();
+        let shown = writes.iter().map(|write| {
+            let mut shown = Expected::Object(members(&bytes(write)));
+            let mut who = personal.writes.iter();
+            let who = who.find(|who| who.number == write.number);
+            for (name, text) in [
+                ("name", who.map(|who| &who.name)),
+                ("user", who.map(|who| &who.user)),
+            ] {
                 shown.set(
                     name,
                     match withheld {
                         true => Expected::Unknown(Kind::Texts),
-                        false => who.map_or(Value::Null, |who| who[name].clone()).into(),
+                        false => text.filter(|text| !text.is_empty()).cloned().into(),
                     },
                 );
             }

@@ -2,7 +2,7 @@
 
 use super::expected::Expected;
 use docket_ledger::query::Cases;
-use docket_record::changed::{Change, ChangedPath};
+use docket_record::entry::outcome::{Change, ChangedPath, Public, Relation};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,24 +17,23 @@ pub(super) fn figures(cases: &Cases) -> Expected {
     let mut after = Vec::new();
     let mut paths: BTreeMap<String, [u64; 4]> = BTreeMap::new();
     for row in cases.outcomes.values() {
-        let Ok(public) = serde_json::from_slice::<Value>(&row.public) else {
+        let Ok(public) = serde_json::from_slice::<Public>(&row.public) else {
             continue;
         };
-        let is = |name: &str| u64::from(public[name] == true);
-        if public["relation"] == "deleted" {
+        if public.relation == Relation::Deleted {
             deleted += 1;
             continue;
         }
-        if is("failedOpen") == 1 {
+        if public.failed_open {
             failed_open += 1;
             continue;
         }
         fixed += 1;
-        series += u64::from(public["relation"] == "series");
-        retried += is("retried");
-        own += is("sameActor");
-        after.push(public["after"].as_i64().unwrap_or(0));
-        if let Ok(changed) = serde_json::from_value::<Vec<ChangedPath>>(public["paths"].clone()) {
+        series += u64::from(public.relation == Relation::Series);
+        retried += u64::from(public.retried);
+        own += u64::from(public.same_actor);
+        after.push(public.after);
+        if let Some(changed) = public.paths {
             known += 1;
             count_paths(&mut paths, changed);
         }

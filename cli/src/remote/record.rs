@@ -9,9 +9,10 @@ use docket_ledger::query::Row;
 use docket_record::denial::{
     Attribution, Excepted, Grade, Personal, Public, TestimonyState, Verdict,
 };
+use docket_record::entry::amendment::{self, AmendmentKind, Public as Amendment};
+use docket_record::entry::{OpenEnum, outcome};
 use docket_record::others::known;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// What amendments change, and outcomes.
@@ -24,9 +25,6 @@ pub(super) const CHANGED_LATER: [&str; 6] = [
     "outcome",
 ];
 
-/// Kind of the amendment that says that another version of a policy may have been in force.
-const IN_DOUBT: &str = "law-in-doubt";
-
 /// As whom a list is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View<'a> {
@@ -34,22 +32,6 @@ pub(super) struct View<'a> {
     pub(super) org: Option<&'a str>,
     /// Of a repository or of one's own: of outcomes only what whoever was denied did.
     pub(super) narrow: bool,
-}
-
-/// All that amendments of one record may say, as far as lists show it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Amendment {
-    kind: String,
-    time: String,
-    count: Option<u64>,
-    exception: Option<Excepted>,
-    other: String,
-    detail: String,
-    state: String,
-    attribution: Option<Attribution>,
-    laws: Vec<String>,
-    policy: String,
 }
 
 /// A part of a list's item; names that are not in the personal part are null.
@@ -87,18 +69,18 @@ pub(super) fn item(
         withheld: verified.withheld.contains(&row.position),
     };
     let amendments = verified.view.amendments(&row.id).map_err(no_room)?;
-    let mut said: Vec<(Amendment, &Row)> = Vec::new();
-    for row in &amendments {
-        said.push((serde_json::from_slice(&row.public).unwrap_or_default(), row));
-    }
+    let said = amendments.iter();
+    let said: Vec<(Amendment, &Row)> = said
+        .map(|row| (Amendment::read(&row.public), row))
+        .collect();
     let mut item = own(row, &public, &names, view);
     let mut attributions = public.attributions.clone();
     let mut exceptions = public.exceptions.clone();
     let mut testimony = public.testimony;
     for (amendment, _) in &said {
-        match amendment.kind.as_str() {
-            IN_DOUBT => in_doubt(&mut attributions, amendment),
-            "disputed" => testimony = TestimonyState::Disputed,
+        match amendment.kind.known() {
+            Some(AmendmentKind::LawInDoubt) => in_doubt(&mut attributions, amendment),
+            Some(AmendmentKind::Disputed) => testimony = TestimonyState::Disputed,
             _ => {}
         }
         raise(&mut exceptions, amendment);
@@ -119,7 +101,7 @@ pub(super) fn item(
     let listed = said.iter().map(|(amendment, row)| {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Expected::object([
-            ("kind", amendment.kind.clone().into()),
+            ("kind", amendment.kind.name().into()),
             ("time", amendment.time.clone().into()),
             ("position", row.position.into()),
             ("count", amendment.count.into()),
@@ -219,7 +201,7 @@ fn own(row: &Row, public: &Public, names: &Names<'_>, view: View<'_>) -> Expecte
         ("source", public.source.clone().into()),
         (
             "auditId",
-            names.get(|personal| Some(personal.event["auditID"].as_str()?.to_owned())),
+            names.get(|personal| Some(personal.audit_id()?.to_owned())),
         ),
         ("context", json!(public.context).into()),
         ("unmasked", public.unmasked.into()),
@@ -297,15 +279,14 @@ fn others(
         .view
         .others_through(row.position)
         .map_err(no_room)?;
-    let through = through.and_then(|row| serde_json::from_slice::<Amendment>(&row.public).ok());
-    let mut last = through
-        .map(|one| one.state)
-        .filter(|state| !state.is_empty());
+    let mut last = through.and_then(|row| Amendment::read(&row.public).state);
     let mut deniers: Vec<(&Attribution, &Row)> = Vec::new();
     for (amendment, row) in said {
-        match (amendment.kind.as_str(), &amendment.attribution) {
-            ("others", _) => last = Some(amendment.state.clone()),
-            ("other-denier", Some(attribution)) => {
+        match (amendment.kind.known(), &amendment.attribution) {
+            (Some(AmendmentKind::Others), _) => {
+                last = Some(amendment.state.clone().unwrap_or_default());
+            }
+            (Some(AmendmentKind::OtherDenier), Some(attribution)) => {
                 let same = |other: &Attribution| {
                     let of = |one: &Attribution| {
                         let (policy, rule) = (one.policy.clone(), one.rule.clone());
@@ -327,15 +308,17 @@ fn others(
             _ => {}
         }
     }
-    let (state, why) = known(public, last.as_deref(), !deniers.is_empty());
+    let (state, why) = known(
+        public,
+        last.as_ref().map(OpenEnum::name),
+        !deniers.is_empty(),
+    );
     let deniers = deniers.into_iter().map(|(attribution, row)| {
         let message = if verified.withheld.contains(&row.position) {
             Expected::Unknown(Kind::Texts)
         } else {
-            let personal = row.personal.as_deref().unwrap_or_default();
-            let said: Value = serde_json::from_slice(personal).unwrap_or_default();
-            let message = said["message"].as_str().filter(|text| !text.is_empty());
-            message.map(str::to_owned).into()
+            let personal = amendment::Personal::read(row.personal.as_deref());
+            personal.message.filter(|text| !text.is_empty()).into()
         };
         with_message(attribution, message)
     });
@@ -368,43 +351,34 @@ fn outcome(verified: &Verified, row: &Row, view: View<'_>) -> Result<Expected, F
 
 /// An outcome as lists show it beside a denial of that time.
 fn came(verified: &Verified, row: &Row, denied: i64, view: View<'_>) -> Expected {
-    let public: Value = serde_json::from_slice(&row.public).unwrap_or_default();
-    let is = |name: &str| public[name] == true;
-    if view.narrow && !is("sameActor") {
+    let public: outcome::Public = serde_json::from_slice(&row.public).unwrap_or_default();
+    if view.narrow && !public.same_actor {
         return Value::Null.into();
     }
-    let personal: Option<Value> = row
-        .personal
-        .as_deref()
-        .and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let name = |pointer: &str| {
-        if verified.withheld.contains(&row.position) {
-            return Expected::Unknown(Kind::Texts);
-        }
-        let text = personal
-            .as_ref()
-            .and_then(|personal| personal.pointer(pointer)?.as_str());
-        let text = text.filter(|text| !text.is_empty());
-        text.map(str::to_owned).into()
+    let personal = row.personal.as_deref();
+    let personal: Option<outcome::Personal> =
+        personal.and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let outcome::Personal { name, actor } = personal.unwrap_or_default();
+    let named = |text: String| match verified.withheld.contains(&row.position) {
+        true => Expected::Unknown(Kind::Texts),
+        false => Some(text).filter(|text| !text.is_empty()).into(),
     };
-    let word = |name: &str| Expected::from(public[name].as_str().unwrap_or_default());
-    let number = |name: &str| Expected::from(public[name].as_u64().unwrap_or(0));
     Expected::object([
         ("id", row.id.clone().into()),
         ("time", time(row.time).into()),
         ("position", row.position.into()),
         ("after", ((row.time - denied) / 1000).into()),
-        ("by", name("/actor/username")),
-        ("relation", word("relation")),
-        ("name", name("/name")),
-        ("operation", word("operation")),
-        ("sameActor", is("sameActor").into()),
-        ("retried", is("retried").into()),
-        ("failedOpen", is("failedOpen").into()),
-        ("count", number("count")),
-        ("paths", public["paths"].clone().into()),
-        ("morePaths", number("morePaths")),
-        ("pathsUnknown", public["pathsUnknown"].clone().into()),
+        ("by", named(actor.username)),
+        ("relation", public.relation.name().into()),
+        ("name", named(name)),
+        ("operation", public.operation.into()),
+        ("sameActor", public.same_actor.into()),
+        ("retried", public.retried.into()),
+        ("failedOpen", public.failed_open.into()),
+        ("count", public.count.into()),
+        ("paths", json!(public.paths).into()),
+        ("morePaths", public.more_paths.into()),
+        ("pathsUnknown", public.paths_unknown.into()),
     ])
 }
 

@@ -74,9 +74,21 @@ impl World {
 
     /// Another seed is another signing key.
     pub async fn seeded(seed: u8) -> World {
+        World::open(seed, None).await
+    }
+
+    /// Over a copy of this store.
+    pub async fn over(store: &Path) -> World {
+        World::open(7, Some(store)).await
+    }
+
+    async fn open(seed: u8, copied: Option<&Path>) -> World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("ledger.db");
+        if let Some(store) = copied {
+            std::fs::copy(store, &file).unwrap();
+        }
         let mut salt = 0_u8;
         let random = Box::new(move |bytes: &mut [u8]| {
             salt = salt.wrapping_add(1);
@@ -88,7 +100,7 @@ impl World {
             random,
         };
         let store = Store::open(&file, options).unwrap();
-        let (size, sizes) = tokio::sync::watch::channel(0);
+        let (size, sizes) = tokio::sync::watch::channel(store.size());
         let (stopping, stops) = tokio::sync::watch::channel(false);
         let known = Known {
             head: Head::new(sizes, stops),

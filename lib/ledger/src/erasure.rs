@@ -2,20 +2,7 @@
 //! class erasure names it; `docs/ledger-format.md` says how.
 
 use crate::entry::Part;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Public {
-    #[serde(default)]
-    erases: Vec<Erased>,
-}
-
-#[derive(Deserialize)]
-struct Erased {
-    position: u64,
-    #[serde(default)]
-    parts: Vec<String>,
-}
+use docket_record::entry::erasure::{Erased, Public};
 
 /// The parts that an erasure entry at position `at` names, by the position of their entry:
 /// personal parts and exhibits of earlier entries. Its public part must have been checked
@@ -23,7 +10,7 @@ struct Erased {
 /// read erases nothing.
 #[must_use]
 pub fn erased(at: u64, public: &[u8]) -> Vec<(u64, Part)> {
-    let Ok(Public { erases }) = serde_json::from_slice(public) else {
+    let Ok(Public { erases, .. }) = serde_json::from_slice(public) else {
         return Vec::new();
     };
     let named = erases.into_iter().filter(|one| one.position < at);

@@ -5,123 +5,12 @@
 //! empty.
 
 use crate::entry::{Class, Leaf, NO_PART};
+use docket_record::entry::amendment::AmendmentKind;
+use docket_record::entry::index::{self, Personal, Public, Text};
+use docket_record::entry::outcome::Relation;
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use serde::Deserialize;
 use std::borrow::Cow;
-
-/// Text borrowed from the part where JSON has no escapes in it.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
-#[serde(transparent)]
-pub(crate) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
-
-type Field<'a> = Option<Text<'a>>;
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Public<'a> {
-    #[serde(borrow)]
-    id: Field<'a>,
-    #[serde(borrow)]
-    time: Field<'a>,
-    #[serde(borrow)]
-    verdict: Field<'a>,
-    #[serde(borrow)]
-    operation: Field<'a>,
-    dry_run: Option<bool>,
-    #[serde(borrow)]
-    kind: Field<'a>,
-    #[serde(borrow)]
-    namespace: Field<'a>,
-    #[serde(borrow)]
-    attributions: Option<Vec<PublicAttribution<'a>>>,
-    #[serde(borrow)]
-    context: Option<Context<'a>>,
-    // Gaps and amendments.
-    #[serde(borrow)]
-    from: Field<'a>,
-    #[serde(borrow)]
-    to: Field<'a>,
-    #[serde(borrow)]
-    source: Field<'a>,
-    #[serde(borrow)]
-    cause: Field<'a>,
-    #[serde(borrow)]
-    amends: Field<'a>,
-    // Laws.
-    #[serde(borrow)]
-    api_version: Field<'a>,
-    #[serde(borrow)]
-    name: Field<'a>,
-    #[serde(borrow)]
-    hash: Field<'a>,
-    #[serde(borrow)]
-    change: Field<'a>,
-}
-
-/// What an outcome says besides. Read apart, so that no other class pays for it.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Came<'a> {
-    #[serde(borrow)]
-    denials: Vec<Text<'a>>,
-    #[serde(borrow)]
-    relation: Field<'a>,
-    #[serde(borrow)]
-    write: Field<'a>,
-    count: u32,
-    after: i64,
-    after_last: i64,
-}
-
-/// All that is read where the whole does not have the expected types.
-#[derive(Deserialize)]
-struct Bare<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(default)]
-    time: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct PublicAttribution<'a> {
-    #[serde(borrow)]
-    enforcer: Field<'a>,
-    #[serde(borrow)]
-    policy: Field<'a>,
-    #[serde(borrow)]
-    rule: Field<'a>,
-}
-
-#[derive(Default, Deserialize)]
-struct Context<'a> {
-    #[serde(borrow)]
-    org: Field<'a>,
-    #[serde(borrow)]
-    repository: Field<'a>,
-    #[serde(borrow)]
-    surface: Field<'a>,
-}
-
-#[derive(Default, Deserialize)]
-struct Personal<'a> {
-    #[serde(borrow)]
-    name: Field<'a>,
-    #[serde(borrow)]
-    actor: Option<Actor<'a>>,
-    #[serde(borrow)]
-    importer: Field<'a>,
-    #[serde(borrow)]
-    text: Field<'a>,
-    #[serde(borrow)]
-    messages: Option<Vec<Text<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Actor<'a> {
-    #[serde(borrow)]
-    username: Field<'a>,
-}
 
 /// Columns of a table row, in the order of its `columns`.
 pub(crate) type Cells<'r, const N: usize> = [ValueRef<'r>; N];
@@ -290,7 +179,7 @@ impl Amendment<'_> {
 
     /// The first one of this kind that names a gap closes it.
     pub fn closes(&self) -> bool {
-        self.kind == "gap-closed"
+        self.kind == AmendmentKind::GapClosed.name()
     }
 }
 
@@ -332,11 +221,13 @@ pub(crate) struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     /// Times in the entry are milliseconds before the write.
-    fn new(came: Came<'a>, time: i64) -> Outcome<'a> {
+    fn new(came: index::Outcome<'a>, time: i64) -> Outcome<'a> {
         let before = |milliseconds: i64| time.saturating_sub(milliseconds.saturating_mul(1000));
         let named = i64::try_from(came.denials.len()).unwrap_or(i64::MAX);
         Outcome {
-            series: came.relation.is_some_and(|text| text.0 == "series"),
+            series: came
+                .relation
+                .is_some_and(|text| text.0 == Relation::Series.name()),
             written_by: plain(came.write),
             first: before(came.after),
             last: before(came.after_last),
@@ -418,21 +309,7 @@ impl Folded<'_> {
 
 /// The id that a public part gives itself, if it can be read.
 pub(crate) fn id(public: &[u8]) -> Option<Cow<'_, str>> {
-    read(public).id.map(|id| id.0)
-}
-
-fn read(public: &[u8]) -> Public<'_> {
-    serde_json::from_slice(public).unwrap_or_else(|_| match serde_json::from_slice(public) {
-        Ok(Bare { id, time }) => {
-            let time = time.as_str().map(|time| Text(Cow::Owned(time.to_owned())));
-            Public {
-                id: Some(id),
-                time,
-                ..Public::default()
-            }
-        }
-        Err(_) => Public::default(),
-    })
+    Public::read(public).id.map(|id| id.0)
 }
 
 /// Fold one entry.
@@ -442,13 +319,11 @@ pub(crate) fn fold<'a>(
     public: Option<&'a [u8]>,
     personal: Option<&'a [u8]>,
 ) -> Folded<'a> {
-    let came: Option<Came<'_>> = public
+    let came = public
         .filter(|_| leaf.class == Class::Outcome)
-        .and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let public = public.map(read).unwrap_or_default();
-    let personal: Personal<'_> = personal
-        .and_then(|bytes| serde_json::from_slice(bytes).ok())
-        .unwrap_or_default();
+        .and_then(index::Outcome::read);
+    let public = public.map(Public::read).unwrap_or_default();
+    let personal = personal.map(Personal::read).unwrap_or_default();
     let context = public.context.unwrap_or_default();
     let messages = personal.messages.unwrap_or_default().into_iter();
     let said = messages.chain(personal.text).map(|text| text.0);
@@ -521,12 +396,12 @@ pub(crate) fn texts<'a>(public: &'a [u8], personal: Option<&'a [u8]>) -> Folded<
     fold(0, &leaf, Some(public), personal)
 }
 
-fn plain(field: Field<'_>) -> Cow<'_, str> {
+fn plain(field: Option<Text<'_>>) -> Cow<'_, str> {
     field.unwrap_or_default().0
 }
 
 /// Empty text is no text.
-fn some(field: Field<'_>) -> Option<Cow<'_, str>> {
+fn some(field: Option<Text<'_>>) -> Option<Cow<'_, str>> {
     field.map(|text| text.0).filter(|text| !text.is_empty())
 }
 

@@ -2,9 +2,10 @@
 
 mod parse;
 
+pub use crate::entry::User;
 pub use parse::{Glance, ListError, ParseError, glance, split_list};
 
-use serde::{Deserialize, Serialize};
+use crate::entry::denial::DenialId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -16,20 +17,6 @@ pub struct Cut {
     pub text: String,
     /// Set when `text` is only a prefix: length in bytes and SHA-256 of the whole.
     pub whole: Option<(u64, [u8; 32])>,
-}
-
-/// Who asked, as the API server authenticated them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    /// Authenticated name.
-    #[serde(default)]
-    pub username: String,
-    /// Authenticator's id for the user.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub uid: String,
-    /// Groups, in the order the API server gave them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
 }
 
 /// What the request was about (`objectRef`).
@@ -252,6 +239,37 @@ impl AuditEvent {
             kept["derivedFrom"] = derived.shape.into();
         }
         kept
+    }
+}
+
+impl DenialId {
+    /// The id of an event. Each part goes in with its length before it; what a client can
+    /// make long goes in by its hash, so the id does not depend on where Docket cuts.
+    ///
+    /// An event that was put together from less ([`AuditEvent::derived`]) has an id of its
+    /// own kind, which no raw event can have.
+    pub fn of(event: &AuditEvent, cluster: &str) -> DenialId {
+        if let Some(derived) = &event.derived {
+            let parts: [&[u8]; 4] = [
+                b"docket derived 1",
+                cluster.as_bytes(),
+                derived.shape.as_bytes(),
+                &derived.key,
+            ];
+            return DenialId::over(&parts);
+        }
+        let audit_id = event.audit_id.sha256();
+        let request_uri = event.request_uri.sha256();
+        let parts: [&[u8]; 7] = [
+            b"docket denial 1",
+            cluster.as_bytes(),
+            &audit_id,
+            event.request_received.as_bytes(),
+            event.stage_timestamp.as_bytes(),
+            &request_uri,
+            event.user.username.as_bytes(),
+        ];
+        DenialId::over(&parts)
     }
 }
 

@@ -2,9 +2,9 @@
 //! keyed digests of their fields alone: no value is compared or kept.
 
 use crate::exhibit::Digests;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use crate::entry::outcome::{Change, ChangedPath};
 
 /// Paths named; the others are counted.
 const MOST: usize = 64;
@@ -23,30 +23,6 @@ const NOISE: [&str; 9] = [
 ];
 /// kubectl's copy of what was applied last.
 const LAST_APPLIED: &str = "last-applied-configuration";
-
-/// How a path differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(inline)]
-pub enum Change {
-    /// Only the admitted object has it.
-    Added,
-    /// Both have it, with different values.
-    Changed,
-    /// Only the denied object had it.
-    Removed,
-}
-
-/// One path that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline, deny_unknown_fields)]
-pub struct ChangedPath {
-    /// Field names with dots between; items of lists as [0].
-    #[schemars(length(min = 1))]
-    pub path: String,
-    /// What became of it.
-    pub change: Change,
-}
 
 /// All that differs, in the order of the paths, and how many more there are than are
 /// listed. `None` where the digests can't be compared. Where one side was cut, what only

@@ -1,6 +1,7 @@
 //! What a gap may hide: whether it matters to a question, and in words what happened.
 
-use serde_json::Value;
+use crate::entry::Named as _;
+use crate::entry::gap::{Cause, Public};
 use std::collections::BTreeSet;
 
 /// Something that may be missing in a gap.
@@ -49,49 +50,54 @@ impl Hidden {
 /// and say so themselves. Who denied too is said, or not, by each denial.
 #[must_use]
 pub fn hides(cause: &str) -> &'static [Hidden] {
-    match cause {
-        "numbers-missing" | "quarantined-item" | "quarantined-batch" | "file-cut" | "file-gone"
-        | "file-unreadable" => &[Hidden::Denials, Hidden::Excepted],
-        "law-watch-away" => &[Hidden::Excepted, Hidden::Laws],
-        "events-missing" => &[Hidden::OtherDeniers],
-        _ => &Hidden::ALL,
+    match Cause::from_name(cause) {
+        Some(
+            Cause::NumbersMissing
+            | Cause::QuarantinedItem
+            | Cause::QuarantinedBatch
+            | Cause::FileCut
+            | Cause::FileGone
+            | Cause::FileUnreadable,
+        ) => &[Hidden::Denials, Hidden::Excepted],
+        Some(Cause::LawWatchAway) => &[Hidden::Excepted, Hidden::Laws],
+        Some(Cause::EventsMissing) => &[Hidden::OtherDeniers],
+        None => &Hidden::ALL,
     }
 }
 
 /// What happened, in words.
 #[must_use]
 pub fn words(cause: &str) -> &'static str {
-    match cause {
-        "numbers-missing" => "audit events never came",
-        "quarantined-item" => "an audit event could not be read",
-        "quarantined-batch" => "a batch of audit events could not be read",
-        "file-cut" => "an audit log was cut before it was read",
-        "file-gone" => "an audit log was gone before it was read",
-        "file-unreadable" => "an audit log could not be read",
-        "law-watch-away" => "policies were not watched",
-        "events-missing" => "Kyverno's Events did not come",
-        _ => "for another reason",
+    match Cause::from_name(cause) {
+        Some(Cause::NumbersMissing) => "audit events never came",
+        Some(Cause::QuarantinedItem) => "an audit event could not be read",
+        Some(Cause::QuarantinedBatch) => "a batch of audit events could not be read",
+        Some(Cause::FileCut) => "an audit log was cut before it was read",
+        Some(Cause::FileGone) => "an audit log was gone before it was read",
+        Some(Cause::FileUnreadable) => "an audit log could not be read",
+        Some(Cause::LawWatchAway) => "policies were not watched",
+        Some(Cause::EventsMissing) => "Kyverno's Events did not come",
+        None => "for another reason",
     }
 }
 
 /// May what is missing belong to a write that is `asked` for, by its namespace and its
 /// operation? False only where the gap's public part names every write that is missing, and
 /// each is known to be another.
-pub fn may_concern(public: &Value, asked: impl Fn(&str, &str) -> bool) -> bool {
-    let writes = public["writes"].as_array().map_or(&[][..], Vec::as_slice);
-    let named: BTreeSet<u64> = writes
-        .iter()
-        .filter_map(|write| write["number"].as_u64())
-        .collect();
-    let missing = public["count"].as_u64();
-    if named.is_empty() || missing.is_none_or(|missing| (named.len() as u64) < missing) {
+pub fn may_concern(gap: &Public, asked: impl Fn(&str, &str) -> bool) -> bool {
+    let numbers = gap.writes.iter().filter_map(|write| write.number);
+    let named: BTreeSet<u64> = numbers.collect();
+    if named.is_empty()
+        || gap
+            .count
+            .is_none_or(|missing| (named.len() as u64) < missing)
+    {
         return true;
     }
-    let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
-    writes.iter().any(|write| {
-        let (namespace, operation) = (text(&write["namespace"]), text(&write["operation"]));
+    gap.writes.iter().any(|write| {
+        let (namespace, operation) = (&write.namespace, &write.operation);
         // Of a write without a namespace it may be that it is not known.
-        namespace.is_empty() || operation.is_empty() || asked(&namespace, &operation)
+        namespace.is_empty() || operation.is_empty() || asked(namespace, operation)
     })
 }
 
@@ -142,7 +148,8 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(may_concern(&gap, acme), concerns, "{gap}");
+            let read = serde_json::from_value(gap.clone()).unwrap();
+            assert_eq!(may_concern(&read, acme), concerns, "{gap}");
         }
     }
 }

@@ -12,15 +12,14 @@
 
 pub mod autogen;
 mod book;
-pub mod entry;
 mod kinds;
 mod object;
 pub mod summary;
 pub mod text;
 mod write;
 
+pub use crate::entry::law::{Change, Public as Entry};
 pub use book::{AWAY, LawBook, PENDING, Shelves};
-pub use entry::{Change, Entry};
 pub use kinds::{KINDS, Kind};
 pub use object::{Binding, Body, Object};
 pub use write::LawWrite;
@@ -54,6 +53,19 @@ pub struct Version {
     pub change: Change,
     /// What it says; [`Body::Gone`] for a deletion.
     pub body: Body,
+}
+
+impl Entry {
+    /// Whose version it is; `None` if the kind is not one of ours.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let (group, _) = self.api_version.split_once('/')?;
+        Some(Place {
+            kind: Kind::of(group, &self.kind)?,
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        })
+    }
 }
 
 impl Version {

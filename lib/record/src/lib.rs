@@ -19,7 +19,7 @@ pub mod api;
 pub mod attribution;
 pub mod audit;
 pub mod changed;
-pub mod denial;
+pub mod entry;
 pub mod examine;
 pub mod excepted;
 pub mod exhibit;
@@ -40,3 +40,5 @@ mod scan;
 pub mod testimony;
 pub mod verdict;
 pub mod write;
+
+pub use entry::denial;

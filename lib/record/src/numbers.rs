@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use crate::entry::gap::Hook;
+
 /// Most numbers of one [`Question`].
 pub const QUESTIONS: usize = 1024;
 /// Longest [`Question`], in bytes of JSON.
@@ -74,16 +76,6 @@ impl TryFrom<String> for RequestKey {
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
         bytes.map(RequestKey).ok_or(RequestKeyError)
     }
-}
-
-/// Which of our two hooks was called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Hook {
-    /// The mutating one ([`crate::testimony::WITNESS`]).
-    Witness,
-    /// The validating one ([`crate::testimony::FINAL`]).
-    Final,
 }
 
 /// `POST /numbers`: what these numbers were given for.

@@ -21,11 +21,11 @@ use docket_record::audit::User;
 use docket_record::denial::{
     Attribution, Evidence, Excepted, Grade, Personal, Public, Record, TestimonyState, Verdict,
 };
+use docket_record::entry::amendment::{self, AmendmentKind};
 use docket_record::examine::{self, Finding, Outcome};
 use docket_record::krate;
 use docket_record::report::Subject;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 
 /// Passes kept of one exception in one namespace and minute.
@@ -224,42 +224,20 @@ impl Sighting {
 
     /// Raises the evidence of a pass.
     fn evidence(&self, pass: &str, exception: &Excepted, now: Timestamp) -> NewEntry {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Raised<'a> {
-            id: String,
-            time: Timestamp,
-            amends: &'a str,
-            kind: &'static str,
-            evidence: Evidence,
-            exception: &'a Excepted,
-            report: &'a str,
-            report_kind: &'a str,
-            report_time: Timestamp,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            background: Option<bool>,
-        }
         let place = format!("{}/{}", exception.namespace, exception.name);
-        let id = id(&["amendment", "evidence", pass, &exception.policy, &place]);
-        let raised = Raised {
-            id: id.clone(),
-            time: now,
-            amends: pass,
-            kind: "evidence",
-            evidence: Evidence::Report,
-            exception,
-            report: &self.report.1,
-            report_kind: &self.report.0,
-            report_time: self.time,
+        let kind = AmendmentKind::Evidence;
+        let id = id(&["amendment", kind.name(), pass, &exception.policy, &place]);
+        let (report_kind, report) = self.report.clone();
+        let raised = amendment::Public {
+            evidence: Some(Evidence::Report),
+            exception: Some(exception.clone()),
+            report,
+            report_kind,
+            report_time: Some(self.time),
             background: self.background,
+            ..amendment::Public::new(kind, id, pass, now)
         };
-        NewEntry {
-            id,
-            class: Class::Amendment,
-            public: json(&raised),
-            personal: None,
-            exhibit: None,
-        }
+        NewEntry::new(Class::Amendment, &raised.id, raised.bytes())
     }
 
     /// A pass of which the law said nothing, or that there was no room for.
@@ -319,13 +297,7 @@ impl Sighting {
             event: serde_json::Value::Null,
             importer: String::new(),
         };
-        NewEntry {
-            id,
-            class: Class::Pass,
-            public: json(&public),
-            personal: Some(json(&personal)),
-            exhibit: None,
-        }
+        NewEntry::new(Class::Pass, &id, json(&public)).with_personal(json(&personal))
     }
 }
 
@@ -342,30 +314,14 @@ pub(crate) fn by_report(policy: Attribution) -> Attribution {
 
 /// How many more there were in a minute than were kept.
 fn more(budget: &Budget, now: Timestamp) -> Option<NewEntry> {
-    #[derive(Serialize)]
-    struct More<'a> {
-        id: String,
-        time: Timestamp,
-        amends: &'a str,
-        kind: &'static str,
-        count: u64,
-    }
     if budget.more == 0 {
         return None;
     }
-    let id = id(&["amendment", "more", &budget.last]);
-    let more = More {
-        id: id.clone(),
-        time: now,
-        amends: &budget.last,
-        kind: "more",
-        count: budget.more,
+    let kind = AmendmentKind::More;
+    let id = id(&["amendment", kind.name(), &budget.last]);
+    let more = amendment::Public {
+        count: Some(budget.more),
+        ..amendment::Public::new(kind, id, &budget.last, now)
     };
-    Some(NewEntry {
-        id,
-        class: Class::Amendment,
-        public: json(&more),
-        personal: None,
-        exhibit: None,
-    })
+    Some(NewEntry::new(Class::Amendment, &more.id, more.bytes()))
 }

@@ -7,12 +7,11 @@
 
 use crate::gaps::{Amendment, json};
 use docket_ledger::store::{Batch, Near, Store, StoreError};
-use docket_record::denial::{Record, TestimonyState};
+use docket_record::denial::{Personal, Public, Record, TestimonyState};
 use docket_record::examine::{Finding, Outcome, Sworn};
 use docket_record::testimony::{FINAL, WITNESS};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// State row: between which times there are derived records.
@@ -178,37 +177,48 @@ impl Links {
 }
 
 fn mark(record: &Record, sworn: &[Sworn], time: Timestamp) -> Mark {
-    let event = &record.personal.event;
-    let public = &record.public;
-    Mark {
-        id: record.id.to_string(),
-        derived: !public.derived.is_empty(),
+    let numbered = sworn.iter().filter(|one| one.testimony.number.is_some());
+    let keys = numbered.take(REVIEWS);
+    let keys = keys.map(|one| format!("{}/{}", one.hook, one.uid));
+    let said: BTreeMap<&str, &str> = record.personal.annotations().collect();
+    let reviews = keys.map(|key| {
+        let value = said.get(key.as_str()).copied().unwrap_or_default();
+        (key, value.to_owned())
+    });
+    Mark::new(
+        record.id.to_string(),
+        &record.public,
+        &record.personal,
         time,
-        namespace: public.namespace.clone(),
-        reviews: sworn
-            .iter()
-            .filter(|one| one.testimony.number.is_some())
-            .take(REVIEWS)
-            .map(|one| format!("{}/{}", one.hook, one.uid))
-            .map(|key| (key.clone(), said(event, &key)))
-            .collect(),
-        audit_id: event["auditID"].as_str().unwrap_or_default().to_owned(),
-        what: [
+        reviews.collect(),
+    )
+}
+
+impl Mark {
+    fn new(
+        id: String,
+        public: &Public,
+        personal: &Personal,
+        time: Timestamp,
+        reviews: BTreeMap<String, String>,
+    ) -> Mark {
+        let what = [
             &public.verb,
             &public.group,
             &public.resource,
             &public.subresource,
-        ]
-        .map(Clone::clone),
+        ];
+        Mark {
+            id,
+            derived: !public.derived.is_empty(),
+            time,
+            namespace: public.namespace.clone(),
+            reviews,
+            audit_id: personal.audit_id().unwrap_or_default().to_owned(),
+            what: what.map(Clone::clone),
+        }
     }
-}
 
-fn said(event: &Value, key: &str) -> String {
-    let said = event["annotations"][key].as_str();
-    said.unwrap_or_default().to_owned()
-}
-
-impl Mark {
     /// Records of the store that may be of the same request.
     fn neighbours(&self, store: &Store) -> Result<Vec<Mark>, StoreError> {
         let mut words: Vec<&[u8]> = self.reviews.keys().map(String::as_bytes).collect();
@@ -244,56 +254,27 @@ impl Mark {
 
 /// A record of the store as a mark.
 fn stored(near: &Near) -> Option<Mark> {
-    #[derive(Deserialize)]
-    struct Public {
-        time: String,
-        namespace: String,
-        verb: String,
-        group: String,
-        resource: String,
-        #[serde(default)]
-        subresource: String,
-        #[serde(default)]
-        derived: String,
-        testimony: TestimonyState,
-    }
-    #[derive(Deserialize)]
-    struct Personal {
-        event: Value,
-    }
     let public: Public = serde_json::from_slice(&near.public).ok()?;
     let personal: Personal = serde_json::from_slice(near.personal.as_deref()?).ok()?;
     let believed = matches!(
         public.testimony,
         TestimonyState::Verified | TestimonyState::Disputed
     );
-    let annotations = personal.event["annotations"].as_object();
     let ours = |key: &str| {
         [WITNESS, FINAL].iter().any(|hook| {
             key.strip_prefix(hook)
                 .is_some_and(|rest| rest.starts_with('/'))
         })
     };
-    let reviews = annotations
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| believed && ours(key))
-        .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
-    Some(Mark {
-        id: near.id.clone(),
-        derived: !public.derived.is_empty(),
-        time: public.time.parse().ok()?,
-        namespace: public.namespace,
-        reviews: reviews.collect(),
-        audit_id: personal.event["auditID"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        what: [
-            public.verb,
-            public.group,
-            public.resource,
-            public.subresource,
-        ],
-    })
+    let annotations = personal.annotations();
+    let reviews = annotations.filter(|(key, _)| believed && ours(key));
+    let reviews = reviews.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let time = public.time.parse().ok()?;
+    Some(Mark::new(
+        near.id.clone(),
+        &public,
+        &personal,
+        time,
+        reviews.collect(),
+    ))
 }

@@ -18,12 +18,12 @@ use docket_ledger::entry::{Class, NewEntry};
 use docket_ledger::store::{Store, StoreError};
 use docket_record::attribution::EITHER;
 use docket_record::audit::User;
-use docket_record::denial::{Attribution, Grade, Record};
+use docket_record::denial::{self, Attribution, Grade, Record};
+use docket_record::entry::amendment::{AmendmentKind, Personal, Public};
 use docket_record::law::{Change, Entry, Kind, WITHIN};
 use docket_record::write::Write;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::collections::VecDeque;
 
 /// State row.
@@ -75,15 +75,6 @@ struct Owed {
     laws: Vec<String>,
 }
 
-/// What is read again of a record.
-#[derive(Deserialize)]
-struct Recorded {
-    id: String,
-    time: Timestamp,
-    #[serde(default)]
-    attributions: Vec<Attribution>,
-}
-
 #[derive(Default, Serialize, Deserialize)]
 struct Near {
     laws: VecDeque<Seen>,
@@ -110,12 +101,15 @@ impl Lawgivers {
         let from = store.size().saturating_sub(AGAIN.into());
         for row in store.scan(from, AGAIN)? {
             let of_record = matches!(row.class, Class::Denial | Class::Pass);
-            let read = || serde_json::from_slice::<Recorded>(&row.public).ok();
+            let read = || serde_json::from_slice::<denial::Public>(&row.public).ok();
             let Some(record) = of_record.then(read).flatten() else {
                 continue;
             };
+            let Ok(time) = record.time.parse() else {
+                continue;
+            };
             for attribution in &record.attributions {
-                lawgivers.remember(&record.id, record.time, attribution);
+                lawgivers.remember(&record.id, time, attribution);
             }
         }
         Ok(lawgivers)
@@ -252,12 +246,15 @@ impl Lawgivers {
             seen.place[1..] == owed.place && seen.near(owed.time) && !owed.laws.contains(&seen.law)
         });
         entries.extend(owed.map(|owed| {
-            let id = id(&["amendment", "law-in-doubt", &owed.record, &seen.law]);
-            let public = json!({
-                "id": id, "time": now, "amends": owed.record, "kind": "law-in-doubt",
-                "laws": [seen.law], "policy": owed.policy, "detail": EITHER,
-            });
-            amendment(id, &public, None)
+            let kind = AmendmentKind::LawInDoubt;
+            let id = id(&["amendment", kind.name(), &owed.record, &seen.law]);
+            let public = Public {
+                laws: vec![seen.law.clone()],
+                policy: owed.policy.clone(),
+                detail: EITHER.to_owned(),
+                ..Public::new(kind, id, &owed.record, now)
+            };
+            NewEntry::new(Class::Amendment, &public.id, public.bytes())
         }));
     }
 
@@ -386,24 +383,19 @@ fn push<T>(queue: &mut VecDeque<T>, one: T) {
 /// `perhaps`: only if the clocks differ, for by their word it came before the version
 /// that was observed earlier, or after this one.
 fn changed_by(seen: &Seen, write: &Wrote, earlier: Option<Timestamp>, now: Timestamp) -> NewEntry {
-    let id = id(&["amendment", "law-changed-by", &seen.law, &write.event]);
-    let mut public = json!({
-        "id": id, "time": now, "amends": seen.law, "kind": "law-changed-by",
-        "event": write.event, "verb": write.verb, "writtenAt": write.time,
-    });
+    let kind = AmendmentKind::LawChangedBy;
+    let id = id(&["amendment", kind.name(), &seen.law, &write.event]);
     let before = earlier.is_some_and(|earlier| write.received <= earlier);
-    if before || write.received > seen.at {
-        public["perhaps"] = true.into();
-    }
-    amendment(id, &public, Some(json(&json!({"actor": write.actor}))))
-}
-
-fn amendment(id: String, public: &serde_json::Value, personal: Option<Vec<u8>>) -> NewEntry {
-    NewEntry {
-        id,
-        class: Class::Amendment,
-        public: json(public),
-        personal,
-        exhibit: None,
-    }
+    let public = Public {
+        event: write.event.clone(),
+        verb: write.verb.clone(),
+        written_at: Some(write.time),
+        perhaps: before || write.received > seen.at,
+        ..Public::new(kind, id, &seen.law, now)
+    };
+    let personal = Personal {
+        actor: Some(write.actor.clone()),
+        ..Personal::default()
+    };
+    NewEntry::new(Class::Amendment, &public.id, public.bytes()).with_personal(personal.bytes())
 }

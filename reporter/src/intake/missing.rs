@@ -17,7 +17,7 @@ mod wanted;
 
 pub use wanted::{Answered, NumbersToAsk};
 
-use crate::gaps::{Gap, MissingWrite};
+use crate::gaps::Gap;
 use crate::numbers::{Hole, Seen};
 use declared::Declared;
 use docket_ledger::store::{Store, StoreError};
@@ -243,7 +243,7 @@ impl Missing {
                         known += 1;
                         self.declared.add(process, review);
                         if named.len() < NAMED {
-                            named.push(MissingWrite::of(review));
+                            named.push(review.clone());
                         }
                     }
                     Some(None) => {}

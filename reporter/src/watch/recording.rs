@@ -80,23 +80,11 @@ impl Watch {
 }
 
 fn entry(law: &Entry) -> NewEntry {
-    NewEntry {
-        id: law.id.clone(),
-        class: Class::Law,
-        public: json(law),
-        personal: None,
-        exhibit: None,
-    }
+    NewEntry::new(Class::Law, &law.id, json(law))
 }
 
 fn amendment(made: &autogen::Amendment) -> NewEntry {
-    NewEntry {
-        id: made.id.clone(),
-        class: Class::Amendment,
-        public: json(made),
-        personal: None,
-        exhibit: None,
-    }
+    NewEntry::new(Class::Amendment, &made.id, json(made))
 }
 
 /// The law of a recorded day: all objects, in force at all times. Its entries carry the

@@ -434,11 +434,11 @@ impl Table {
         let hash = made.1.as_ref().map(|whole| whole.sha256.clone());
         let hash = hash.unwrap_or_else(|| text::hash(&made.0));
         self.amendments.push(autogen::Amendment {
-            id: id(&["amendment", autogen::KIND, &latest.id, &hash, &when]),
+            id: id(&["amendment", autogen::KIND.name(), &latest.id, &hash, &when]),
             time: now,
             after,
             amends: latest.id.clone(),
-            kind: autogen::KIND.to_owned(),
+            kind: autogen::KIND.into(),
             autogen: made.0.clone(),
             whole: made.1.clone(),
         });

@@ -4,46 +4,14 @@
 //! rewritten spec of a CEL policy. Status is no law: the same text gets other rules from
 //! another Kyverno. So it stands beside the law entry, as an amendment of it.
 
-use super::text::{self, Whole};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use super::text;
+use crate::entry::amendment::AmendmentKind;
 use serde_json::{Map, Value};
 
+pub use crate::entry::law::Autogen as Amendment;
+
 /// `kind` of the amendment.
-pub const KIND: &str = "law-autogen";
-
-/// The public part of the amendment. Of several of one law the first holds from the
-/// beginning of that version on, each other from its own time on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Amendment {
-    /// Unique for ever.
-    pub id: String,
-    /// When it was observed.
-    pub time: Timestamp,
-    /// The watch had been away: it came after this, and no later than `time`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Timestamp>,
-    /// Id of the law entry.
-    pub amends: String,
-    /// [`KIND`].
-    pub kind: String,
-    /// `status.autogen` of the policy, as Kyverno wrote it; null if there is none any more.
-    #[serde(default)]
-    pub autogen: Value,
-    /// It was too long, and only the beginning of its JSON is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<Whole>,
-}
-
-impl Amendment {
-    /// Reads the public part of an amendment; `None` if it is one of another kind.
-    #[must_use]
-    pub fn read(public: &[u8]) -> Option<Amendment> {
-        let read: Amendment = serde_json::from_slice(public).ok()?;
-        (read.kind == KIND).then_some(read)
-    }
-}
+pub const KIND: AmendmentKind = AmendmentKind::LawAutogen;
 
 /// What an object's status says, in one form, without what is secret; null where Kyverno
 /// made nothing.

@@ -3,8 +3,9 @@
 use crate::redact::{REDACTED, Rules};
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use crate::entry::law::Whole;
 
 /// Longest text that is kept whole, in bytes of JSON.
 pub const TEXT_LIMIT: usize = 64 * 1024;
@@ -18,15 +19,6 @@ const METADATA: [&str; 5] = [
     "ownerReferences",
 ];
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// What is said of a text that was too long to keep.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whole {
-    /// Bytes of the whole.
-    pub length: u64,
-    /// SHA-256 of the whole, hex.
-    pub sha256: String,
-}
 
 /// The text of an object: fields sorted; no status, no managed fields, nothing secret;
 /// a `caBundle` by its hash.

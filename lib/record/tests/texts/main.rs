@@ -80,7 +80,7 @@ fn law_on_record(line: &str) -> Arc<PolicyList> {
             time: Timestamp::UNIX_EPOCH,
             after: None,
             amends: id,
-            kind: autogen::KIND.to_owned(),
+            kind: autogen::KIND.into(),
             autogen: made,
             whole,
         };

@@ -69,7 +69,7 @@ impl Open {
     ) -> Option<Open> {
         let stage: Timestamp = public.time.parse().ok()?;
         let received = personal
-            .and_then(|personal| personal.event["requestReceivedTimestamp"].as_str())
+            .and_then(Personal::request_received)
             .and_then(|text| text.parse().ok())
             .unwrap_or(stage);
         let name = personal.map_or("", |personal| personal.name.as_str());

@@ -19,6 +19,7 @@ use super::{Deniers, Dropped, KEPT, Told, words};
 use crate::gaps::{Cause, Gap, json};
 use docket_ledger::entry::NewEntry;
 use docket_ledger::store::{Store, StoreError};
+use docket_record::entry::amendment::{AmendmentKind, OthersState};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -161,15 +162,14 @@ impl Deniers {
         let default = most && dropped.is_none();
         for (id, known, seen) in &decided {
             if *known != default {
-                entries.push(words::others(id, state_name(*known, *seen), now));
+                let state = state_of(*known, *seen);
+                entries.push(words::others(AmendmentKind::Others, id, state, now));
             }
         }
         if let Some(reached) = reached {
-            entries.push(words::others_through(
-                &reached,
-                state_name(default, false),
-                now,
-            ));
+            let state = state_of(default, false);
+            let kind = AmendmentKind::OthersThrough;
+            entries.push(words::others(kind, &reached, state, now));
         }
         if let Some(gap) = self.missing.gap(now) {
             *told.gaps.entry(gap.cause.name()).or_default() += 1;
@@ -196,10 +196,10 @@ impl Deniers {
     }
 }
 
-fn state_name(known: bool, seen: bool) -> &'static str {
+fn state_of(known: bool, seen: bool) -> OthersState {
     match (known, seen) {
-        (false, _) => "not-known",
-        (true, true) => "seen",
-        (true, false) => "none-seen",
+        (false, _) => OthersState::NotKnown,
+        (true, true) => OthersState::Seen,
+        (true, false) => OthersState::NoneSeen,
     }
 }

@@ -2,14 +2,13 @@
 
 use crate::gaps::json;
 use docket_ledger::entry::{Class, NewEntry};
-use docket_record::audit::User;
 use docket_record::changed::{ChangedPath, changed};
 use docket_record::denial::{DenialId, Verdict};
+use docket_record::entry::base32;
+use docket_record::entry::outcome::{Personal, Public, Relation};
 use docket_record::exhibit::Digests;
 use docket_record::write::Write;
-use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
-use serde::Serialize;
 
 /// Denials of one actor, and the write that answers them.
 pub(super) struct Answered<'a> {
@@ -28,61 +27,13 @@ pub(super) struct Answered<'a> {
     pub digests: Option<&'a Digests>,
 }
 
-/// Names no one.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Public<'a> {
-    id: String,
-    time: Timestamp,
-    /// `object`, `series`, or `deleted`: the object was not written again but removed.
-    relation: &'static str,
-    namespace: &'a str,
-    group: &'a str,
-    resource: &'a str,
-    kind: &'a str,
-    operation: &'a str,
-    /// Id of the write's audit event.
-    write: String,
-    denials: Vec<String>,
-    /// With those that are not named.
-    count: u64,
-    /// From the first denial to the write, milliseconds.
-    after: i64,
-    /// From the last one.
-    after_last: i64,
-    same_actor: bool,
-    /// All that was in the way was an enforcer that could not be asked.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    retried: bool,
-    /// It passed because an enforcer's hook failed open.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    failed_open: bool,
-    paths: Option<Vec<ChangedPath>>,
-    #[serde(skip_serializing_if = "is_zero")]
-    more_paths: u64,
-    /// Why the paths are not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paths_unknown: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Personal<'a> {
-    name: &'a str,
-    actor: &'a User,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 pub(super) fn entry(answered: &Answered<'_>) -> NewEntry {
     let Answered { write, named, .. } = answered;
     let time = write.time.as_microsecond();
     let relation = match (answered.series, write.operation.as_str()) {
-        (true, _) => "series",
-        (false, "DELETE") if !answered.deletion => "deleted",
-        (false, _) => "object",
+        (true, _) => Relation::Series,
+        (false, "DELETE") if !answered.deletion => Relation::Deleted,
+        (false, _) => Relation::Object,
     };
     let times = || {
         let named = named.iter().map(|(time, _)| *time);
@@ -93,14 +44,14 @@ pub(super) fn entry(answered: &Answered<'_>) -> NewEntry {
     let (paths, more_paths, paths_unknown) = paths(answered, relation);
     let id = id(write, relation, named);
     let public = Public {
-        id: id.clone(),
-        time: write.time,
-        relation,
-        namespace: &write.namespace,
-        group: &write.group,
-        resource: &write.resource,
-        kind: &write.kind,
-        operation: &write.operation,
+        id,
+        time: Some(write.time),
+        relation: relation.into(),
+        namespace: write.namespace.clone(),
+        group: write.group.clone(),
+        resource: write.resource.clone(),
+        kind: write.kind.clone(),
+        operation: write.operation.clone(),
         write: write.event.to_string(),
         denials: named.iter().map(|(_, id)| id.to_string()).collect(),
         count: named.len() as u64 + u64::from(answered.others.map_or(0, |others| others.0)),
@@ -114,26 +65,20 @@ pub(super) fn entry(answered: &Answered<'_>) -> NewEntry {
         failed_open: !write.failed_open.is_empty(),
         paths,
         more_paths,
-        paths_unknown,
+        paths_unknown: paths_unknown.map(str::to_owned),
     };
     let personal = Personal {
-        name: &write.name,
-        actor: &write.actor,
+        name: write.name.clone(),
+        actor: write.actor.clone(),
     };
-    NewEntry {
-        id,
-        class: Class::Outcome,
-        public: json(&public),
-        personal: Some(json(&personal)),
-        exhibit: None,
-    }
+    NewEntry::new(Class::Outcome, &public.id, json(&public)).with_personal(json(&personal))
 }
 
 type Paths = (Option<Vec<ChangedPath>>, u64, Option<&'static str>);
 
-fn paths(answered: &Answered<'_>, relation: &str) -> Paths {
+fn paths(answered: &Answered<'_>, relation: Relation) -> Paths {
     if answered.write.operation == "DELETE" {
-        let why = if relation == "deleted" {
+        let why = if relation == Relation::Deleted {
             Some("the object was removed")
         } else {
             None
@@ -154,16 +99,15 @@ fn paths(answered: &Answered<'_>, relation: &str) -> Paths {
 }
 
 /// The same write answering the same denials is the same outcome.
-fn id(write: &Write, relation: &str, named: &[(i64, DenialId)]) -> String {
+fn id(write: &Write, relation: Relation, named: &[(i64, DenialId)]) -> String {
     let mut context = Context::new(&SHA256);
-    for part in [b"docket outcome 1", &write.event.0[..], relation.as_bytes()] {
+    let relation = relation.name().as_bytes();
+    for part in [b"docket outcome 1", &write.event.0[..], relation] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
     for (_, denial) in named {
         context.update(&denial.0);
     }
-    data_encoding::BASE32_NOPAD
-        .encode(context.finish().as_ref())
-        .to_ascii_lowercase()
+    base32(context.finish().as_ref())
 }

@@ -1,15 +1,14 @@
-//! The record of one refused request: what the ledger keeps of it, in two parts.
+//! Denials and passes: what the ledger keeps of one request, in two parts.
 
 mod echoes;
 
-use crate::audit::{AuditEvent, User};
-use data_encoding::Encoding;
+use super::User;
+use super::id::{base32, from_base32};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
 
 /// SHA-256 over cluster, auditID, both timestamps, requestURI and user of the audit
 /// event: the same event has the same id by whatever way it arrives. Written as
@@ -17,50 +16,14 @@ use std::sync::LazyLock;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DenialId(pub [u8; 32]);
 
-/// RFC 4648 base32, lower case, without padding.
-static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut form = data_encoding::Specification::new();
-    form.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");
-    #[expect(clippy::unwrap_used, reason = "a fixed alphabet of 32 letters")]
-    form.encoding().unwrap()
-});
-
 /// A text that is no denial id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a denial id is 52 characters of a-z and 2-7")]
 pub struct DenialIdError;
 
 impl DenialId {
-    /// The id of an event. Each part goes in with its length before it; what a client can
-    /// make long goes in by its hash, so the id does not depend on where Docket cuts.
-    ///
-    /// An event that was put together from less ([`AuditEvent::derived`]) has an id of its
-    /// own kind, which no raw event can have.
-    pub fn of(event: &AuditEvent, cluster: &str) -> DenialId {
-        if let Some(derived) = &event.derived {
-            let parts: [&[u8]; 4] = [
-                b"docket derived 1",
-                cluster.as_bytes(),
-                derived.shape.as_bytes(),
-                &derived.key,
-            ];
-            return DenialId::over(&parts);
-        }
-        let audit_id = event.audit_id.sha256();
-        let request_uri = event.request_uri.sha256();
-        let parts: [&[u8]; 7] = [
-            b"docket denial 1",
-            cluster.as_bytes(),
-            &audit_id,
-            event.request_received.as_bytes(),
-            event.stage_timestamp.as_bytes(),
-            &request_uri,
-            event.user.username.as_bytes(),
-        ];
-        DenialId::over(&parts)
-    }
-
-    fn over(parts: &[&[u8]]) -> DenialId {
+    /// SHA-256 over the parts, each after its length in 8 bytes.
+    pub(crate) fn over(parts: &[&[u8]]) -> DenialId {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -74,7 +37,7 @@ impl DenialId {
 
 impl fmt::Display for DenialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE32.encode(&self.0))
+        f.write_str(&base32(&self.0))
     }
 }
 
@@ -82,8 +45,8 @@ impl FromStr for DenialId {
     type Err = DenialIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = BASE32.decode(text.as_bytes()).map_err(|_| DenialIdError)?;
-        bytes.try_into().map(DenialId).map_err(|_| DenialIdError)
+        let bytes = from_base32(text).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(DenialId).ok_or(DenialIdError)
     }
 }
 
@@ -387,6 +350,26 @@ pub struct Personal {
     /// Who imported it; empty where the API server itself brought it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub importer: String,
+}
+
+impl Personal {
+    /// `auditID` of the event as kept; `None` if it is not known or was cut.
+    #[must_use]
+    pub fn audit_id(&self) -> Option<&str> {
+        self.event["auditID"].as_str()
+    }
+
+    /// When the API server received the request, as carried.
+    #[must_use]
+    pub fn request_received(&self) -> Option<&str> {
+        self.event["requestReceivedTimestamp"].as_str()
+    }
+
+    /// Annotations of the event, by key.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.event["annotations"].as_object().into_iter().flatten();
+        all.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
+    }
 }
 
 /// One record, before it has a place in the ledger.

@@ -1,7 +1,7 @@
-//! A law entry: one observed version, as the ledger keeps it.
+//! Laws: one observed version of a policy, and what Kyverno made of it.
 
-use super::kinds::Kind;
-use super::text::Whole;
+use super::OpenEnum;
+use super::amendment::AmendmentKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +36,7 @@ impl Change {
 /// The public part of a law entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct Public {
     /// Unique for ever; the same version observed twice has the same.
     pub id: String,
     /// When it was observed.
@@ -64,7 +64,7 @@ pub struct Entry {
     /// metadata.generation; 0 if the object has none.
     #[serde(default)]
     pub generation: i64,
-    /// [`super::text::hash`] of the text; empty for a deletion.
+    /// [`crate::law::text::hash`] of the text; empty for a deletion.
     #[serde(default)]
     pub hash: String,
     /// Id of the version before it.
@@ -84,15 +84,45 @@ pub struct Entry {
     pub whole: Option<Whole>,
 }
 
-impl Entry {
-    /// Whose version it is; `None` if the kind is not one of ours.
+/// What is said of a text that was too long to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Bytes of the whole.
+    pub length: u64,
+    /// SHA-256 of the whole, hex.
+    pub sha256: String,
+}
+
+/// The public part of an amendment of kind [`AmendmentKind::LawAutogen`]. Of several of one
+/// law the first holds from the beginning of that version on, each other from its own time
+/// on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Autogen {
+    /// Unique for ever.
+    pub id: String,
+    /// When it was observed.
+    pub time: Timestamp,
+    /// The watch had been away: it came after this, and no later than `time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
+    /// Id of the law entry.
+    pub amends: String,
+    /// [`AmendmentKind::LawAutogen`].
+    pub kind: OpenEnum<AmendmentKind>,
+    /// `status.autogen` of the policy, as Kyverno wrote it; null if there is none any more.
+    #[serde(default)]
+    pub autogen: Value,
+    /// It was too long, and only the beginning of its JSON is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Whole>,
+}
+
+impl Autogen {
+    /// Reads the public part of an amendment; `None` if it is one of another kind.
     #[must_use]
-    pub fn place(&self) -> Option<super::Place> {
-        let (group, _) = self.api_version.split_once('/')?;
-        Some(super::Place {
-            kind: Kind::of(group, &self.kind)?,
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        })
+    pub fn read(public: &[u8]) -> Option<Autogen> {
+        let read: Autogen = serde_json::from_slice(public).ok()?;
+        (read.kind == AmendmentKind::LawAutogen).then_some(read)
     }
 }
