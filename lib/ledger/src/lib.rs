@@ -1,6 +1,7 @@
 //! The ledger: an append-only Merkle log in SQLite, with a view that can be rebuilt.
 //!
-//! It knows bytes and index columns, and nothing of Kubernetes.
+//! It knows bytes and index columns, and nothing of Kubernetes. What of an entry goes into
+//! the columns, [`docket_record::entry::index`] says.
 //!
 //! ```text
 //!  NewEntry ──▶ store ──▶ leaf ──▶ tree ──▶ checkpoint      what is signed
@@ -13,13 +14,14 @@
 
 pub mod entry;
 pub mod erasure;
+mod error;
+mod file;
 mod fold;
-mod listing;
+mod head;
 pub mod note;
-mod place;
 pub mod query;
+mod row;
 mod schema;
-mod scope;
 mod state;
 pub mod store;
 pub mod tree;

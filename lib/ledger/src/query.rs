@@ -7,23 +7,25 @@ mod inclusion;
 mod latest;
 mod laws;
 mod list;
+mod listing;
 mod outcomes;
 mod policies;
 mod proof;
 mod recount;
+mod scope;
 mod search;
 mod series;
 mod touched;
 
-pub use crate::scope::{Orgs, Plot, Scope};
-use crate::store::{Kind, StoreError, for_each_state, kind};
+use crate::error::StoreError;
+use crate::schema::{FileKind, file_kind};
+use crate::state::for_each_state;
 use rusqlite::{Connection, OpenFlags};
 use search::Clock;
 use std::path::Path;
 use std::time::Duration;
 
-pub use entry::Row;
-pub(crate) use entry::{reached, scan};
+pub use crate::row::Row;
 pub use gaps::GapRow;
 pub use inclusion::Inclusion;
 pub use latest::{Latest, Latests};
@@ -32,6 +34,7 @@ pub use list::{Filter, Page, Total};
 pub use outcomes::{Case, Cases};
 pub use policies::PolicyRow;
 pub use proof::SaltedPart;
+pub use scope::{Orgs, Plot, Scope};
 pub use series::SeriesRow;
 pub use touched::Touch;
 
@@ -54,9 +57,9 @@ impl Reader {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384")?;
-        match kind(&connection)? {
-            Kind::Ours => {}
-            Kind::Empty => return Err(StoreError::NotALedger),
+        match file_kind(&connection)? {
+            FileKind::Ours => {}
+            FileKind::Empty => return Err(StoreError::NotALedger),
         }
         Reader::over(connection)
     }

@@ -1,6 +1,7 @@
 //! The tables, and what makes a file one of ours.
 
 use crate::entry::{Hash, sha256};
+use crate::error::StoreError;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 
@@ -290,4 +291,33 @@ pub(crate) fn meta_hash(meta: &BTreeMap<String, String>) -> Hash {
 /// One integer pragma.
 pub(crate) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.query_row(&format!("PRAGMA {name}"), (), |row| row.get(0))
+}
+
+/// What a file is.
+pub(crate) enum FileKind {
+    /// Nothing in it yet.
+    Empty,
+    /// A ledger that this version can read.
+    Ours,
+}
+
+/// What a file is; nothing is written.
+pub(crate) fn file_kind(connection: &Connection) -> Result<FileKind, StoreError> {
+    let application = pragma(connection, "application_id")?;
+    let version = pragma(connection, "user_version")?;
+    if application == 0 && version == 0 {
+        let sql = "SELECT count(*) FROM sqlite_schema";
+        let objects: i64 = connection.query_row(sql, (), |row| row.get(0))?;
+        return if objects == 0 {
+            Ok(FileKind::Empty)
+        } else {
+            Err(StoreError::NotALedger)
+        };
+    }
+    match version {
+        _ if application != APPLICATION_ID => Err(StoreError::NotALedger),
+        FORMAT => Ok(FileKind::Ours),
+        newer if newer > FORMAT => Err(StoreError::Newer(newer)),
+        _ => Err(StoreError::NotALedger),
+    }
 }

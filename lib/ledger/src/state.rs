@@ -1,6 +1,7 @@
-//! One hash over all state rows, cheap to keep up to date.
+//! The state rows, and one hash over all of them that is cheap to keep up to date.
 
 use crate::entry::{Hash, sha256};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 
 /// Rows fall into 256 buckets by the first byte of the hash of their key, so that a
@@ -76,6 +77,19 @@ pub(crate) struct Undo {
 
 fn row_hash(key: &str, value: &[u8]) -> Hash {
     sha256(&[&(key.len() as u64).to_be_bytes(), key.as_bytes(), value])
+}
+
+/// Calls `each` with every row, by key.
+pub(crate) fn for_each_state(
+    connection: &Connection,
+    mut each: impl FnMut(&str, &[u8]),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT key, value FROM state ORDER BY key")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        each(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

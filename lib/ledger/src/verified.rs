@@ -3,10 +3,11 @@
 //! so that what a server lists can be held against it.
 
 use crate::entry::Leaf;
+use crate::error::StoreError;
 use crate::fold::fold;
 use crate::query::Reader;
+use crate::row::to_i64;
 use crate::schema;
-use crate::store::{StoreError, to_i64};
 use crate::view::ViewWriter;
 use crate::words::Sieve;
 use rusqlite::{Connection, params};

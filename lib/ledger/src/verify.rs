@@ -7,11 +7,13 @@ mod cursor;
 mod entries;
 
 use crate::entry::{Class, Hash};
+use crate::error::StoreError;
+use crate::file::with_suffix;
+use crate::head::Head;
 use crate::note::{NoteError, StoreHead, Verifier, has_one_signature};
-use crate::place::with_suffix;
 use crate::schema;
 use crate::state::StateDigest;
-use crate::store::{Head, StoreError, for_each_state};
+use crate::state::for_each_state;
 use crate::tree::Tree;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::fmt::{self, Display, Formatter};

@@ -1,11 +1,11 @@
 //! The view in SQLite: rows of the fold, written in the same transaction as the entries.
 
 use crate::entry::Leaf;
+use crate::error::StoreError;
 use crate::fold::{Folded, Series, SeriesKey, fold};
 use crate::schema::{
     self, AMENDMENT, ATTRIBUTION, GAP, LAW, OUTCOME, RECORD, SERIES, Table, VIEW, WORDS,
 };
-use crate::store::StoreError;
 use crate::words::{Sieve, TILE};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};

@@ -1,8 +1,8 @@
 //! How many there are behind the denials of a policy.
 
+use super::listing::Selection;
 use super::{Filter, Reader};
-use crate::listing::Selection;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;

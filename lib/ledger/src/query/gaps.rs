@@ -1,8 +1,8 @@
 //! Gaps: where the record may be incomplete.
 
-use super::entry::{ROW, row};
 use super::{Reader, Row};
-use crate::store::StoreError;
+use crate::error::StoreError;
+use crate::row::{ROW, row};
 use std::collections::BTreeMap;
 
 /// A span in which the record may be incomplete.

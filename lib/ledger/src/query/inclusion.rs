@@ -2,7 +2,9 @@
 
 use super::Reader;
 use crate::entry::Hash;
-use crate::store::{Head, StoreError, to_i64};
+use crate::error::StoreError;
+use crate::head::Head;
+use crate::row::to_i64;
 use crate::tree::{TILE_WIDTH, node_hash, root_from_leaf_hashes};
 use rusqlite::OptionalExtension;
 

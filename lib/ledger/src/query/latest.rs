@@ -2,7 +2,7 @@
 
 use super::list::selections;
 use super::{Filter, Reader};
-use crate::store::StoreError;
+use crate::error::StoreError;
 
 /// Denials of one object in one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

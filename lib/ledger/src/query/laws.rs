@@ -1,9 +1,9 @@
 //! Laws: the versions of policies, by place and by time.
 
-use super::entry::{ROW, row};
 use super::list::Page;
 use super::{Reader, Row, Scope};
-use crate::store::StoreError;
+use crate::error::StoreError;
+use crate::row::{ROW, row};
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 

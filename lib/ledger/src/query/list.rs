@@ -1,10 +1,10 @@
 //! Lists: what a filter takes, page by page.
 
-use super::entry::{ROW, row};
+use super::listing::Selection;
 use super::{Reader, Row, Scope};
 use crate::entry::Class;
-use crate::listing::Selection;
-use crate::store::StoreError;
+use crate::error::StoreError;
+use crate::row::{ROW, row};
 use crate::words::Words;
 
 /// What to list. Empty fields do not filter. All given must hold.

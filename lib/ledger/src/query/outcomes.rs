@@ -2,7 +2,8 @@
 
 use super::{Reader, Row};
 use crate::entry::Class;
-use crate::store::{StoreError, outcome_of_r, to_i64};
+use crate::error::StoreError;
+use crate::row::{outcome_of_r, to_i64};
 use rusqlite::{OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,8 @@
 
 use super::list::selections;
 use super::{Filter, Reader};
-use crate::store::{StoreError, outcome_of_r};
+use crate::error::StoreError;
+use crate::row::outcome_of_r;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is on record of one policy.

@@ -2,8 +2,10 @@
 
 use super::Reader;
 use crate::entry::{Hash, Part};
+use crate::error::StoreError;
+use crate::head::Head;
+use crate::row::to_i64;
 use crate::schema;
-use crate::store::{Head, StoreError, to_i64};
 use crate::tree::{TILE_WIDTH, level_width};
 use rusqlite::{OptionalExtension, params};
 

@@ -1,10 +1,10 @@
 //! Series as one reader may count them: what a row says of its series must not tell of
 //! denials that are out of scope.
 
+use super::listing::Selection;
+use super::scope::Piece;
 use super::{Filter, Reader, Row, Scope};
-use crate::listing::Selection;
-use crate::scope::Piece;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
 

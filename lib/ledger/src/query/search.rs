@@ -1,7 +1,7 @@
 //! Full text inside SQL, and questions that may take only so long.
 
 use super::Reader;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use crate::words::Words;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Error};

@@ -1,10 +1,10 @@
 //! Series: denials counted by who denied what.
 
+use super::listing::Selection;
+use super::scope::Piece;
 use super::{Filter, Orgs, Reader};
 use crate::entry::Class;
-use crate::listing::Selection;
-use crate::scope::Piece;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use rusqlite::Row as SqlRow;
 use rusqlite::params;
 use rusqlite::types::Value;

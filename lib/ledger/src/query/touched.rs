@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::entry::Class;
-use crate::store::StoreError;
+use crate::error::StoreError;
 
 /// An entry, and the record that reads differently since then.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Appending: leaf, tree, state, head and view of one batch, in one transaction.
 
 use super::state::set_state;
-use super::{Store, StoreError, to_i64};
+use super::{Store, StoreError};
 use crate::entry::{Hash, Leaf, NO_PART, NewEntry, Part, commitment};
 use crate::fold;
+use crate::row::to_i64;
 use crate::state::Undo;
 use crate::tree::{Tree, leaf_hash};
 use crate::view::ViewWriter;

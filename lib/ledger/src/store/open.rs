@@ -1,11 +1,14 @@
 //! Opening: what the file is, and whether its head agrees with its rows.
 
-use super::{Head, Options, Store, StoreError, for_each_state, to_i64};
+use super::{Options, Store, StoreError};
 use crate::entry::Leaf;
+use crate::head::Head;
 use crate::note::Signer;
-use crate::state::StateDigest;
+use crate::row::to_i64;
+use crate::schema::{FileKind, file_kind};
+use crate::state::{StateDigest, for_each_state};
 use crate::tree::{Tree, leaf_hash};
-use crate::{place, schema, view};
+use crate::{file, schema, view};
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
 use std::time::Duration;
@@ -23,12 +26,12 @@ impl Store {
             random,
         } = options;
         let signer = Signer::new(&origin, &signing_seed).map_err(StoreError::Key)?;
-        let held = place::hold(path)?;
-        place::create(path)?;
+        let lock = file::lock(path)?;
+        file::create(path)?;
         let connection = open_writable(path)?;
-        match kind(&connection)? {
-            Kind::Empty => create(&connection, &origin, &signer)?,
-            Kind::Ours => {}
+        match file_kind(&connection)? {
+            FileKind::Empty => create(&connection, &origin, &signer)?,
+            FileKind::Ours => {}
         }
         let meta = schema::meta(&connection)?;
         if meta.get("origin") != Some(&origin) {
@@ -69,7 +72,7 @@ impl Store {
             store_head,
             last_recorded_at,
             poisoned: false,
-            _held: held,
+            _lock: lock,
         })
     }
 }
@@ -80,7 +83,7 @@ pub(super) fn open_writable(path: &Path) -> Result<Connection, StoreError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
     // Before anything is written: is it ours at all?
-    if let Kind::Empty = kind(&connection)? {
+    if let FileKind::Empty = file_kind(&connection)? {
         connection.execute_batch("PRAGMA page_size = 8192")?;
     }
     connection.execute_batch(
@@ -89,34 +92,6 @@ pub(super) fn open_writable(path: &Path) -> Result<Connection, StoreError> {
          PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
     )?;
     Ok(connection)
-}
-
-pub(crate) enum Kind {
-    /// Nothing in it yet.
-    Empty,
-    /// A ledger that this version can read.
-    Ours,
-}
-
-/// What a file is; nothing is written.
-pub(crate) fn kind(connection: &Connection) -> Result<Kind, StoreError> {
-    let application = schema::pragma(connection, "application_id")?;
-    let version = schema::pragma(connection, "user_version")?;
-    if application == 0 && version == 0 {
-        let sql = "SELECT count(*) FROM sqlite_schema";
-        let objects: i64 = connection.query_row(sql, (), |row| row.get(0))?;
-        return if objects == 0 {
-            Ok(Kind::Empty)
-        } else {
-            Err(StoreError::NotALedger)
-        };
-    }
-    match version {
-        _ if application != schema::APPLICATION_ID => Err(StoreError::NotALedger),
-        schema::FORMAT => Ok(Kind::Ours),
-        newer if newer > schema::FORMAT => Err(StoreError::Newer(newer)),
-        _ => Err(StoreError::NotALedger),
-    }
 }
 
 fn create(connection: &Connection, origin: &str, signer: &Signer) -> Result<(), StoreError> {

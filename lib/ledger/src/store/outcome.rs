@@ -1,7 +1,8 @@
 //! What the writer reads back, to know which denials still have no outcome.
 
-use super::{Store, StoreError, to_i64};
+use super::{Store, StoreError};
 use crate::entry::Class;
+use crate::row::{outcome_of_r, to_i64};
 use rusqlite::{Connection, OptionalExtension};
 
 /// The outcome of a denial: by which write, and how sure it is the same thing.
@@ -25,10 +26,6 @@ pub struct Denied {
     /// Its outcome, if it has one.
     pub answer: Option<Answer>,
 }
-
-/// Of several outcomes of one denial the one that counts comes first: the object itself
-/// before another of its series, then the earliest write.
-const FIRST: &str = "ORDER BY series, time, written_by LIMIT 1";
 
 impl Store {
     /// The outcome that counts of a denial.
@@ -91,21 +88,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// SQL for the position of the outcome that counts of the denial `r`: one that names it,
-/// else one that counts it among its others. An entry names at most some hundred denials;
-/// the others of the same object lie between its first and last.
-pub(crate) fn outcome_of_r() -> String {
-    let class = Class::Outcome as u8;
-    format!(
-        "coalesce((SELECT position FROM outcome WHERE denial = r.id {FIRST}), \
-         (SELECT o.position FROM outcome o CROSS JOIN record q ON q.position = o.position \
-         WHERE o.denial IS NULL AND o.last_time >= r.time AND o.first_time <= r.time \
-         AND q.class = {class} AND q.namespace = r.namespace AND q.kind = r.kind \
-         AND q.name = r.name AND (q.operation = 'DELETE') >= (r.operation = 'DELETE') \
-         ORDER BY o.series, o.time, o.written_by LIMIT 1))"
-    )
 }
 
 fn answer(connection: &Connection, denial: &str) -> rusqlite::Result<Option<Answer>> {

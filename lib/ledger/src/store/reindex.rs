@@ -1,8 +1,9 @@
 //! The view built anew.
 
 use super::StoreError;
-use super::open::{Kind, kind, open_writable};
-use crate::{place, view};
+use super::open::open_writable;
+use crate::schema::{FileKind, file_kind};
+use crate::{file, view};
 use std::path::Path;
 
 /// Rebuild the view from the entries, in one transaction. Needs no key: the view is not
@@ -17,9 +18,9 @@ pub fn reindex(path: &Path) -> Result<u64, StoreError> {
             std::io::ErrorKind::NotFound.into(),
         ));
     }
-    let _held = place::hold(path)?;
+    let _lock = file::lock(path)?;
     let connection = open_writable(path)?;
-    if matches!(kind(&connection)?, Kind::Empty) {
+    if matches!(file_kind(&connection)?, FileKind::Empty) {
         return Err(StoreError::NotALedger);
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;

@@ -35,18 +35,6 @@ impl Store {
     }
 }
 
-pub(crate) fn for_each_state(
-    connection: &Connection,
-    mut each: impl FnMut(&str, &[u8]),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare("SELECT key, value FROM state ORDER BY key")?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        each(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_blob()?);
-    }
-    Ok(())
-}
-
 pub(super) fn set_state(
     connection: &Connection,
     key: &str,

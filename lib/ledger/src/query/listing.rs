@@ -1,10 +1,12 @@
 //! Filters as SQL. Each shape below is served by an index that ends in time, so a page
 //! costs what it shows and not what the ledger holds.
 
+use super::latest::Latest;
+use super::list::{Filter, Total};
+use super::scope::Orgs;
+use super::scope::Piece;
 use crate::entry::Class;
-use crate::query::{Filter, Latest, Orgs, Total};
-use crate::scope::Piece;
-use crate::store::StoreError;
+use crate::error::StoreError;
 use crate::words::TILE;
 use rusqlite::Connection;
 use rusqlite::types::Value;

@@ -1,11 +1,12 @@
 //! What of the ledger a reader may see: a set of records, told by index columns.
 //!
-//! One scope is evaluated in two ways that must agree: as SQL ([`crate::listing`]) and on
+//! One scope is evaluated in two ways that must agree: as SQL ([`super::listing`]) and on
 //! one row in memory ([`Scope::covers`]). Both go by the columns of `record`, and a test
 //! holds them to each other.
 
+use super::touched::Touch;
 use crate::entry::Class;
-use crate::query::{Row, Touch};
+use crate::row::Row;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which records a reader may see. Opaque, so that it can only be built whole and asked.

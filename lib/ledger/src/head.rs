@@ -1,7 +1,7 @@
 //! The head: what is signed of the store, in one row.
 
-use super::StoreError;
 use crate::entry::Hash;
+use crate::error::StoreError;
 use crate::note::Signer;
 use crate::tree::Tree;
 use rusqlite::{Connection, OptionalExtension};
@@ -35,7 +35,7 @@ impl Head {
     }
 
     /// Signing is deterministic: the notes must be exactly those that we would write.
-    pub(super) fn check(&self, signer: &Signer, meta: Hash, state: Hash) -> Result<Tree, String> {
+    pub fn check(&self, signer: &Signer, meta: Hash, state: Hash) -> Result<Tree, String> {
         let tree = self.tree().ok_or("the right edge does not fit the size")?;
         let (size, root) = (tree.size(), tree.root());
         if self.checkpoint != signer.checkpoint(size, root) {

@@ -1,6 +1,6 @@
-//! Where a store may lie, and who holds it.
+//! The file of a store: where it may lie, and the lock of the one process that writes.
 
-use crate::store::StoreError;
+use crate::error::StoreError;
 use rustix::fs::{FlockOperation, flock, statfs};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
@@ -25,25 +25,25 @@ const NETWORK: [(u32, &str); 11] = [
 
 /// Holds a store for one process, until dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct FileLock {
     _file: File,
 }
 
 /// Take the store, or say who can't share it.
-pub(crate) fn hold(path: &Path) -> Result<Held, StoreError> {
+pub(crate) fn lock(path: &Path) -> Result<FileLock, StoreError> {
     refuse_network(directory(path))?;
-    let lock = with_suffix(path, ".lock");
+    let beside = with_suffix(path, ".lock");
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(&lock)
-        .map_err(|error| StoreError::Io(lock.clone(), error))?;
+        .open(&beside)
+        .map_err(|error| StoreError::Io(beside.clone(), error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Held { _file: file }),
+        Ok(()) => Ok(FileLock { _file: file }),
         Err(Errno::WOULDBLOCK) => Err(StoreError::Held),
-        Err(error) => Err(StoreError::Io(lock, error.into())),
+        Err(error) => Err(StoreError::Io(beside, error.into())),
     }
 }
 
@@ -112,9 +112,9 @@ mod tests {
     fn a_store_is_held_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger");
-        let first = hold(&path).unwrap();
-        assert!(matches!(hold(&path), Err(StoreError::Held)));
+        let first = lock(&path).unwrap();
+        assert!(matches!(lock(&path), Err(StoreError::Held)));
         drop(first);
-        assert!(hold(&path).is_ok());
+        assert!(lock(&path).is_ok());
     }
 }
