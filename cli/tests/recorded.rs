@@ -33,7 +33,10 @@ async fn each_list_shows_what_is_in_it() {
         (&["list", "--limit", "0", "-o", "json"], 9),
         (&["list", "--verdict", "excepted", "-o", "json"], 12),
         (&["list", "--verdict", "failedOpen", "-o", "json"], 1),
-        (&["law", "history", "require-pr-description", "-o", "json"], 3),
+        (
+            &["law", "history", "require-pr-description", "-o", "json"],
+            3,
+        ),
         (&["gaps", "-o", "json"], 3),
     ];
     for (arguments, expected) in lists {

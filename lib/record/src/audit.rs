@@ -6,6 +6,7 @@ pub use crate::entry::User;
 pub use parse::{Glance, ListError, ParseError, glance, split_list};
 
 use crate::entry::denial::DenialId;
+use crate::text::{prefix, sha256};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -147,21 +148,6 @@ impl Cut {
             }),
         }
     }
-}
-
-/// The longest prefix of at most `limit` bytes that ends at a character boundary.
-pub(crate) fn prefix(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
-        return text;
-    }
-    &text[..text.floor_char_boundary(limit)]
-}
-
-/// SHA-256 of some bytes.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
-    out
 }
 
 impl AuditEvent {

@@ -1,7 +1,7 @@
 //! What was changed between the object that was denied and the one that was admitted, by
 //! keyed digests of their fields alone: no value is compared or kept.
 
-use crate::exhibit::Digests;
+use crate::digest::Digests;
 use std::collections::BTreeMap;
 
 pub use crate::entry::outcome::{Change, ChangedPath};
@@ -70,7 +70,7 @@ fn is_noise(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Change, ChangedPath, MOST, changed};
-    use crate::exhibit::Digests;
+    use crate::digest::Digests;
 
     fn digests(key: &str, paths: &[(&str, &str)]) -> Digests {
         Digests {

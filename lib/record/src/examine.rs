@@ -1,160 +1,25 @@
 //! One audit event in, everything the reporter must know out. Pure.
 
+mod context;
+mod outcome;
 mod record;
 mod sworn;
 mod unannotated;
 
+pub use crate::config::Config;
+pub use crate::testimony::Refused;
+pub use crate::verdict::Counted;
+pub use context::Bench;
+pub use outcome::Outcome;
+pub use sworn::Sworn;
 pub use unannotated::Unannotated;
 
 use crate::audit::AuditEvent;
-use crate::denial::{DenialId, Record};
+use crate::denial::DenialId;
 use crate::law::LawWrite;
-use crate::policies::PolicyList;
-use crate::testimony::{Keys, Testimony};
 use crate::verdict::{Called, Judgement, judge};
 use crate::write::Write;
-use jiff::{SignedDuration, Timestamp};
-
-/// What the cluster calls things; the same for webhook and reporter.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Cluster name; part of every id and MAC.
-    pub cluster: String,
-    /// Krate's API group (`krate.a5c.ai`).
-    pub krate_group: String,
-    /// Prefix of Krate's labels (`krate.a5c.ai/`).
-    pub label_prefix: String,
-    /// Prefix of org namespaces (`krate-org-`).
-    pub org_namespace_prefix: String,
-    /// How far witness and API server clocks may differ.
-    pub clock_tolerance: SignedDuration,
-}
-
-/// Everything `examine` needs beside the event.
-pub struct Bench<'a> {
-    /// Names.
-    pub config: &'a Config,
-    /// MAC keys.
-    pub keys: &'a Keys,
-    /// Policies as known at this moment.
-    pub policies: &'a PolicyList,
-    /// Name of the source that brought the event.
-    pub source: &'a str,
-}
-
-/// Why an event makes no entry; the metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Counted {
-    /// Not governed: other group, verb, stage or namespace.
-    NotGoverned,
-    /// Code below 400, nothing failed open.
-    Admitted,
-    /// 401.
-    Unauthenticated,
-    /// 429.
-    TooManyRequests,
-    /// 403 by RBAC.
-    Forbidden,
-    /// 400, 415, 422: decoding, schema.
-    Invalid,
-    /// 404.
-    NotFound,
-    /// 409.
-    Conflict,
-    /// Terminating namespace or CRD.
-    Terminating,
-    /// Server not ready.
-    NotReady,
-    /// 504 where no hook of ours was called.
-    TimedOut,
-    /// What the kubelet, pod or service behind exec, attach, portforward or proxy
-    /// answered, or that it can't be reached.
-    Backend,
-    /// Any other failure of the API server itself (5xx): nobody refused.
-    ServerError,
-}
-
-impl Counted {
-    /// All of them, for metrics that must exist before they count.
-    pub const ALL: [Counted; 13] = [
-        Counted::NotGoverned,
-        Counted::Admitted,
-        Counted::Unauthenticated,
-        Counted::TooManyRequests,
-        Counted::Forbidden,
-        Counted::Invalid,
-        Counted::NotFound,
-        Counted::Conflict,
-        Counted::Terminating,
-        Counted::NotReady,
-        Counted::TimedOut,
-        Counted::Backend,
-        Counted::ServerError,
-    ];
-
-    /// The metric label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Counted::NotGoverned => "not_governed",
-            Counted::Admitted => "admitted",
-            Counted::Unauthenticated => "unauthenticated",
-            Counted::TooManyRequests => "too_many_requests",
-            Counted::Forbidden => "forbidden",
-            Counted::Invalid => "invalid",
-            Counted::NotFound => "not_found",
-            Counted::Conflict => "conflict",
-            Counted::Terminating => "terminating",
-            Counted::NotReady => "not_ready",
-            Counted::TimedOut => "timed_out",
-            Counted::Backend => "backend",
-            Counted::ServerError => "server_error",
-        }
-    }
-}
-
-/// A testimony that was verified, with the uid from its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sworn {
-    /// [`crate::testimony::WITNESS`] or [`crate::testimony::FINAL`].
-    pub hook: String,
-    /// Review uid, or `collection`.
-    pub uid: String,
-    /// What it says.
-    pub testimony: Testimony,
-}
-
-/// Why an annotation that looks like ours is ignored; the metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refused {
-    /// Not our format.
-    Unreadable,
-    /// Key id not known here.
-    UnknownKey,
-    /// MAC does not hold for these bytes in this event.
-    BadMac,
-    /// Holds, but its time lies outside the request's window.
-    OutsideWindow,
-}
-
-impl Refused {
-    /// All of them, for metrics that must exist before they count.
-    pub const ALL: [Refused; 4] = [
-        Refused::Unreadable,
-        Refused::UnknownKey,
-        Refused::BadMac,
-        Refused::OutsideWindow,
-    ];
-
-    /// The metric label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Refused::Unreadable => "unreadable",
-            Refused::UnknownKey => "unknown_key",
-            Refused::BadMac => "bad_mac",
-            Refused::OutsideWindow => "outside_window",
-        }
-    }
-}
+use jiff::Timestamp;
 
 /// What one event means.
 #[derive(Clone, Debug)]
@@ -183,15 +48,6 @@ pub struct Finding {
     /// The request was a denied deletecollection: ask the witness which object was
     /// reviewed last by (user, group, resource, namespace) before `time`.
     pub collection: bool,
-}
-
-/// Entry or count.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// A denial (denied, unavailable, unknown) or a pass (failedOpen, excepted).
-    Record(Box<Record>),
-    /// Only counted.
-    Counted(Counted),
 }
 
 /// Examine one event.

@@ -3,10 +3,9 @@
 //! witness, so it is the witness that masks.
 
 mod cut;
-mod digest;
 
+pub use crate::digest::{Digester, Digests};
 pub use cut::LONGEST as LONGEST_EXCERPT;
-pub use digest::{Digester, Digests};
 
 use crate::mask::{Masker, Secrets};
 use crate::redact::{Rules, Shown};

@@ -1,7 +1,7 @@
 //! Krate's terms: kinds, surfaces, orgs, and what an object says of itself.
 
+use crate::config::Config;
 use crate::denial::Context;
-use crate::examine::Config;
 use crate::scan::{Broken, Cursor, Token};
 use std::borrow::Cow;
 
@@ -229,7 +229,7 @@ pub fn value(text: &str) -> String {
         .char_indices()
         .find(|(_, c)| c.is_control())
         .map_or(text.len(), |(at, _)| at);
-    crate::audit::prefix(&text[..end], VALUE_LIMIT).to_owned()
+    crate::text::prefix(&text[..end], VALUE_LIMIT).to_owned()
 }
 
 /// What an object says of itself, as far as Docket reads it. Found in one pass.

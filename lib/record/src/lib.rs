@@ -19,6 +19,8 @@ pub mod api;
 pub mod attribution;
 pub mod audit;
 pub mod changed;
+pub mod config;
+mod digest;
 pub mod entry;
 pub mod examine;
 pub mod excepted;
@@ -38,6 +40,7 @@ pub mod report;
 pub mod review;
 mod scan;
 pub mod testimony;
+mod text;
 pub mod verdict;
 pub mod write;
 

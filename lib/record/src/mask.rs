@@ -13,12 +13,15 @@
 mod find;
 mod normal;
 
-use crate::exhibit::Digester;
+use crate::digest::Digester;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use find::Finder;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::OnceLock;
+
+/// What stands where a value was taken out.
+pub const REDACTED: &str = "[redacted]";
 
 /// What stands for a text that could not be masked value by value.
 pub const MASKED: &str = "[masked]";
@@ -47,10 +50,10 @@ pub struct Secrets {
 impl Secrets {
     /// One more.
     pub(crate) fn add(&mut self, value: &str) {
-        if value == crate::redact::REDACTED || self.incomplete {
+        if value == REDACTED || self.incomplete {
             return;
         }
-        let value = crate::audit::prefix(value, LONGEST);
+        let value = crate::text::prefix(value, LONGEST);
         if self.values.contains(value) {
             return;
         }
@@ -128,7 +131,7 @@ impl Masker {
             raw.push((value.as_bytes().to_vec(), at));
             marks.push(match digester {
                 Some(digester) => format!("[redacted:{}]", &digester.of_text(value)[..4]),
-                None => crate::redact::REDACTED.to_owned(),
+                None => REDACTED.to_owned(),
             });
         }
         if patterns.is_empty() {

@@ -135,8 +135,8 @@ pub struct NumberedReview {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::sha256;
     use crate::testimony::WITNESS;
+    use crate::text::sha256;
 
     fn key(namespace: &str, name: &str, user: &str) -> RequestKey {
         RequestKey::of(&Bound {

@@ -11,13 +11,12 @@ mod words;
 pub use clean::clean_text;
 pub use tree::TOO_DEEP;
 
-use crate::exhibit::{Digester, Digests};
+use crate::digest::{Digester, Digests};
 use crate::mask::Secrets;
+
+pub use crate::mask::REDACTED;
 use serde_json::{Map, Value};
 use tree::{NoTree, Tree};
-
-/// What stands where a value was taken out.
-pub const REDACTED: &str = "[redacted]";
 
 /// Kinds of which nothing is ever shown.
 const SECRET_KINDS: &[&str] = &["Secret", "SecretList", "SealedSecret", "ExternalSecret"];

@@ -8,8 +8,8 @@
 //! Only what Docket has a use for is kept: violations (fail, warn, error), and results
 //! that owe themselves to an exception. Docket's own reports say nothing new.
 
-use crate::audit::prefix;
 use crate::policies::Policy;
+use crate::text::prefix;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! One AdmissionReview, read without copying it, and the only answer Docket gives.
 
+use crate::config::Config;
 use crate::denial::Context;
-use crate::examine::Config;
 use crate::krate::{Said, Speaker};
 use crate::scan::{Broken, Cursor, Token};
 use crate::testimony::{Bound, COLLECTION};
@@ -170,7 +170,7 @@ impl<'a> Review<'a> {
     /// yet (in the mutating phase).
     pub fn generated_name(&self) -> &str {
         // The API server cuts the base so that base and suffix fit into 63 bytes.
-        let base = crate::audit::prefix(&self.new.generate_name, 58);
+        let base = crate::text::prefix(&self.new.generate_name, 58);
         let name = &*self.new.name;
         let made = self.operation == "CREATE"
             && !base.is_empty()
@@ -189,8 +189,8 @@ impl<'a> Review<'a> {
             resource: &self.resource,
             subresource: &self.subresource,
             namespace: &self.namespace,
-            name_sha256: crate::audit::sha256(self.name.as_bytes()),
-            user_sha256: crate::audit::sha256(self.username.as_bytes()),
+            name_sha256: crate::text::sha256(self.name.as_bytes()),
+            user_sha256: crate::text::sha256(self.username.as_bytes()),
         }
     }
 }

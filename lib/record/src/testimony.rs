@@ -3,9 +3,8 @@
 //! The value is compact JSON whose last member is the MAC; the MAC covers the bytes
 //! before it, as carried, and what the event itself must agree with ([`Bound`]).
 
-use crate::audit::prefix;
 use crate::denial::Context;
-use crate::examine::Refused;
+use crate::text::prefix;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use jiff::Timestamp;
 use ring::hmac;
@@ -192,14 +191,12 @@ impl Keys {
         id: Option<&str>,
         cluster: &str,
         namespace: &str,
-    ) -> Option<crate::exhibit::Digester> {
+    ) -> Option<crate::digest::Digester> {
         let (id, key) = match id {
             Some(id) => self.by_id.get_key_value(id),
             None => self.by_id.last_key_value(),
         }?;
-        Some(crate::exhibit::Digester::derive(
-            id, key, cluster, namespace,
-        ))
+        Some(crate::digest::Digester::derive(id, key, cluster, namespace))
     }
 
     /// The annotation's value for a testimony, signed with the newest key whatever
@@ -395,6 +392,39 @@ impl Testimony {
             generated_name: wire.generated_name.into(),
             exhibit: (exhibit.0, exhibit.1.into()),
         })
+    }
+}
+
+/// Why an annotation that looks like ours is ignored; the metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// Not our format.
+    Unreadable,
+    /// Key id not known here.
+    UnknownKey,
+    /// MAC does not hold for these bytes in this event.
+    BadMac,
+    /// Holds, but its time lies outside the request's window.
+    OutsideWindow,
+}
+
+impl Refused {
+    /// All of them, for metrics that must exist before they count.
+    pub const ALL: [Refused; 4] = [
+        Refused::Unreadable,
+        Refused::UnknownKey,
+        Refused::BadMac,
+        Refused::OutsideWindow,
+    ];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Refused::Unreadable => "unreadable",
+            Refused::UnknownKey => "unknown_key",
+            Refused::BadMac => "bad_mac",
+            Refused::OutsideWindow => "outside_window",
+        }
     }
 }
 

@@ -8,9 +8,79 @@ pub(crate) use failure::asked_for_dry_run;
 pub use text::{Refusal, refusal};
 
 use crate::audit::{AuditEvent, Glance, Status};
+use crate::config::Config;
 use crate::denial::Verdict;
-use crate::examine::{Config, Counted};
 use crate::testimony::{FINAL, WITNESS};
+
+/// Why an event makes no entry; the metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// Not governed: other group, verb, stage or namespace.
+    NotGoverned,
+    /// Code below 400, nothing failed open.
+    Admitted,
+    /// 401.
+    Unauthenticated,
+    /// 429.
+    TooManyRequests,
+    /// 403 by RBAC.
+    Forbidden,
+    /// 400, 415, 422: decoding, schema.
+    Invalid,
+    /// 404.
+    NotFound,
+    /// 409.
+    Conflict,
+    /// Terminating namespace or CRD.
+    Terminating,
+    /// Server not ready.
+    NotReady,
+    /// 504 where no hook of ours was called.
+    TimedOut,
+    /// What the kubelet, pod or service behind exec, attach, portforward or proxy
+    /// answered, or that it can't be reached.
+    Backend,
+    /// Any other failure of the API server itself (5xx): nobody refused.
+    ServerError,
+}
+
+impl Counted {
+    /// All of them, for metrics that must exist before they count.
+    pub const ALL: [Counted; 13] = [
+        Counted::NotGoverned,
+        Counted::Admitted,
+        Counted::Unauthenticated,
+        Counted::TooManyRequests,
+        Counted::Forbidden,
+        Counted::Invalid,
+        Counted::NotFound,
+        Counted::Conflict,
+        Counted::Terminating,
+        Counted::NotReady,
+        Counted::TimedOut,
+        Counted::Backend,
+        Counted::ServerError,
+    ];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Counted::NotGoverned => "not_governed",
+            Counted::Admitted => "admitted",
+            Counted::Unauthenticated => "unauthenticated",
+            Counted::TooManyRequests => "too_many_requests",
+            Counted::Forbidden => "forbidden",
+            Counted::Invalid => "invalid",
+            Counted::NotFound => "not_found",
+            Counted::Conflict => "conflict",
+            Counted::Terminating => "terminating",
+            Counted::NotReady => "not_ready",
+            Counted::TimedOut => "timed_out",
+            Counted::Backend => "backend",
+            Counted::ServerError => "server_error",
+        }
+    }
+}
 
 /// Subresources that are opened with `get`, and whose refusal Docket keeps.
 const CONNECTS: [&str; 4] = ["exec", "attach", "portforward", "proxy"];

@@ -3,7 +3,7 @@
 
 use crate::audit::User;
 use crate::denial::{Context, DenialId};
-use crate::exhibit::Digests;
+use crate::digest::Digests;
 use jiff::Timestamp;
 
 /// One request that was admitted (code below 400).

@@ -1,13 +1,14 @@
 //! One record, from an event that makes one.
 
-use super::{Bench, Refused, Sworn};
+use super::context::Bench;
+use super::sworn::Sworn;
 use crate::attribution::{Law, Owed, attribute, failed_open};
 use crate::audit::{AuditEvent, ObjectRef};
 use crate::denial::{Context, DenialId, Personal, Public, Record, TestimonyState, Verdict};
 use crate::excepted::by_law;
 use crate::krate;
 use crate::policies::Target;
-use crate::testimony::{COLLECTION, FINAL, Testimony, WITNESS};
+use crate::testimony::{COLLECTION, FINAL, Refused, Testimony, WITNESS};
 use crate::verdict::{self, Refusal};
 use crate::write::Write;
 use jiff::Timestamp;

@@ -1,9 +1,21 @@
 //! The testimonies inside an event: which hold, and which are ignored.
 
-use super::{Bench, Refused, Sworn};
-use crate::audit::{AuditEvent, sha256};
-use crate::testimony::{Bound, COLLECTION, FINAL, Testimony, WITNESS};
+use super::context::Bench;
+use crate::audit::AuditEvent;
+use crate::testimony::{Bound, COLLECTION, FINAL, Refused, Testimony, WITNESS};
+use crate::text::sha256;
 use jiff::{SignedDuration, Timestamp};
+
+/// A testimony that was verified, with the uid from its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sworn {
+    /// [`crate::testimony::WITNESS`] or [`crate::testimony::FINAL`].
+    pub hook: String,
+    /// Review uid, or `collection`.
+    pub uid: String,
+    /// What it says.
+    pub testimony: Testimony,
+}
 
 /// All annotations under our hooks' names: those that hold, by (time, number), and why
 /// the others do not.

@@ -1,8 +1,9 @@
 use super::*;
-use crate::audit::sha256;
-use crate::denial::{Context, Grade, TestimonyState, Verdict};
-use crate::policies::Policy;
-use crate::testimony::{Bound, COLLECTION, FINAL, Process, WITNESS};
+use crate::denial::{Context, Grade, Record, TestimonyState, Verdict};
+use crate::policies::{Policy, PolicyList};
+use crate::testimony::{Bound, COLLECTION, FINAL, Keys, Process, Testimony, WITNESS};
+use crate::text::sha256;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 const UID: &str = "0d5f1f0e-6b62-4a0c-9c4a-3b1c2d3e4f50";

@@ -1,11 +1,14 @@
 //! An event that came without a testimony of ours although one was due: it may be the
 //! event of a number that is missed.
 
-use super::{Bench, Counted, Outcome, Sworn};
-use crate::audit::{AuditEvent, ObjectRef, sha256};
+use super::context::Bench;
+use super::outcome::Outcome;
+use super::sworn::Sworn;
+use crate::audit::{AuditEvent, ObjectRef};
 use crate::numbers::{Hook, NumberedReview, RequestKey};
 use crate::testimony::{Bound, FINAL, WITNESS};
-use crate::verdict::{has_hook, ours_failed_open};
+use crate::text::sha256;
+use crate::verdict::{Counted, has_hook, ours_failed_open};
 use jiff::{SignedDuration, Timestamp};
 
 /// A hook may be called until the API server gives the request up, and its answer may be

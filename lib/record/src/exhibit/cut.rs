@@ -140,6 +140,6 @@ fn only_name(object: &mut Value) {
 fn short(value: &Value) -> Value {
     value
         .as_str()
-        .map(|text| crate::audit::prefix(text, NAME).into())
+        .map(|text| crate::text::prefix(text, NAME).into())
         .unwrap_or_default()
 }

@@ -2,8 +2,9 @@
 //! without: what stands whole before the cut is still true.
 
 use super::{ImportError, Read, Shape};
-use crate::audit::{AuditEvent, Cut, sha256};
+use crate::audit::{AuditEvent, Cut};
 use crate::scan::Cursor;
+use crate::text::sha256;
 use crate::verdict::refusal;
 use serde_json::value::RawValue;
 
@@ -14,7 +15,7 @@ const LOOKED_AT: usize = 4096;
 
 /// True if the text begins as an Event does.
 pub(super) fn may_be(text: &str) -> bool {
-    let head = crate::audit::prefix(text, LOOKED_AT);
+    let head = crate::text::prefix(text, LOOKED_AT);
     head.contains("audit.k8s.io") || head.contains("\"auditID\"")
 }
 

@@ -68,7 +68,7 @@ pub(super) fn read(line: &[u8]) -> Result<Read<'_>, ImportError> {
 
 /// `--audit-log-format=legacy`, at the line's beginning or behind a header.
 pub(super) fn is_legacy(line: &str) -> bool {
-    let head = crate::audit::prefix(line, HEADER);
+    let head = crate::text::prefix(line, HEADER);
     head.find("AUDIT: id=\"")
         .is_some_and(|at| head[..at].is_empty() || head[..at].ends_with(' '))
 }
@@ -86,7 +86,7 @@ pub(super) fn find(line: &str) -> Found<'_> {
             time: found.time,
         };
     }
-    let head = crate::audit::prefix(line, HEADER);
+    let head = crate::text::prefix(line, HEADER);
     let at = head.find("{\"");
     let before = &head[..at.unwrap_or(head.len())];
     if is_klog(before) {

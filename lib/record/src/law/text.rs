@@ -63,7 +63,7 @@ pub fn kept(text: &Value) -> (Value, Option<Whole>) {
         length: json.len() as u64,
         sha256: sha256(json.as_bytes()),
     };
-    (crate::audit::prefix(&json, TEXT_LIMIT).into(), Some(whole))
+    (crate::text::prefix(&json, TEXT_LIMIT).into(), Some(whole))
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -2,8 +2,8 @@
 //! and the frameworks that it serves.
 
 use super::read::text;
-use crate::audit::prefix;
 use crate::denial::Law;
+use crate::text::prefix;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

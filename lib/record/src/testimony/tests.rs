@@ -1,5 +1,5 @@
 use super::*;
-use crate::audit::sha256;
+use crate::text::sha256;
 use proptest::prelude::*;
 
 fn keys() -> Keys {
