@@ -84,8 +84,8 @@ impl ConfigFiles for WitnessFiles {
 pub enum WitnessClient {
     /// Over TLS, with our certificate; its connections live as long as that does.
     Tls(Arc<ReloadingTls<WitnessFiles>>),
-    /// In tests.
-    Plain(Https),
+    /// Over plain HTTP, for URLs that say so.
+    Plain(Box<Https>),
 }
 
 impl WitnessClient {
@@ -96,7 +96,8 @@ impl WitnessClient {
             .with_no_client_auth();
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
         let connector = builder.https_or_http().enable_http1().build();
-        WitnessClient::Plain(Client::builder(TokioExecutor::new()).build(connector))
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        WitnessClient::Plain(Box::new(client))
     }
 }
 
