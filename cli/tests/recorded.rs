@@ -1,10 +1,5 @@
 //! A store that was written long ago, served and read by today's programs.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test says what it expects by unwrapping"
-)]
-
 mod support;
 
 use serde_json::Value;
