@@ -400,8 +400,11 @@ impl Seen {
         let Some(Mark { last, at }) = due.cloned() else {
             return;
         };
+        let Some(floor) = self.floor else {
+            // Of a store from before an answer was a baseline: the next one clears them.
+            return;
+        };
         self.marks.retain(|mark| mark.last > last);
-        let floor = self.floor.unwrap_or(1);
         let end = self.runs.last().map_or(floor - 1, |run| run.last);
         if last > end {
             // An empty run behind the hole, so that it is declared like any other; `last`

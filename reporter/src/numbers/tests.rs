@@ -117,6 +117,21 @@ fn what_an_old_process_swears_after_its_first_word_is_missed_though_nothing_of_i
 }
 
 #[test]
+fn answers_of_an_old_process_that_an_older_store_kept_are_no_baseline_and_no_hole() {
+    let marks = serde_json::json!([{"last": 70, "at": at(0).as_millisecond()}]);
+    let kept = serde_json::json!({"floor": null, "runs": [], "marks": marks});
+    let mut seen: Seen = serde_json::from_value(kept).unwrap();
+    assert!(declare(&mut seen, at(9999)).is_empty());
+    seen.mark(72, at(9999));
+    assert!(!seen.waiting());
+    seen.mark(73, at(10_000));
+    assert_eq!(
+        numbers(&declare(&mut seen, at(10_300))),
+        BTreeSet::from([73])
+    );
+}
+
+#[test]
 fn burnt_numbers_do_not_grow_the_set_without_end() {
     let mut seen = Seen::from_one();
     for number in 1..20_000_u64 {
