@@ -28,7 +28,7 @@ pub struct Candidate {
     pub packed: Option<Packed>,
     /// Device and inode.
     pub identity: (u64, u64),
-    /// Last written, milliseconds.
+    /// When it was last written to, at the latest, milliseconds: its time and one [`TICK`].
     pub modified: i64,
 }
 
@@ -41,7 +41,7 @@ impl Candidate {
             .unwrap_or_default();
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        (0..age).contains(&(now - self.modified))
+        (-TICK..age).contains(&(now - self.modified))
     }
 
     /// It can be the file with this device and inode: what is compressed is another one.
@@ -56,7 +56,7 @@ impl Candidate {
     pub fn began(&self) -> i64 {
         let first = opening::first_line(self).ok().flatten();
         let began = first.and_then(|first| first.began);
-        began.unwrap_or_else(|| self.modified.saturating_mul(1000).saturating_add(TICK))
+        began.unwrap_or_else(|| self.modified.saturating_mul(1000))
     }
 }
 
@@ -73,9 +73,9 @@ enum Rotated {
     Unknown,
 }
 
-/// A file's time is that of the last tick of the system's clock, microseconds: it may be
-/// older by so much than the time of the event that was written then (`CONFIG_HZ=100`).
-const TICK: i64 = 10_000;
+/// A file's time is that of the last tick of the system's clock: it may be older by so many
+/// milliseconds than the moment of the write (`CONFIG_HZ=100`).
+const TICK: i64 = 10;
 /// Suffixes of compressed files.
 const PACKED: [&str; 9] = ["gz", "zst", "xz", "bz2", "lz4", "lz", "zip", "Z", "br"];
 /// A larger number counts no rotations.
@@ -144,7 +144,7 @@ fn candidate(path: &Path) -> io::Result<Option<Candidate>> {
         path: path.to_owned(),
         packed: packed(path),
         identity: (metadata.dev(), metadata.ino()),
-        modified: metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000,
+        modified: metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000 + TICK,
     }))
 }
 
