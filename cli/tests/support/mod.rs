@@ -269,9 +269,7 @@ pub fn obeyed(printed: &str) -> Option<char> {
 
 pub fn id(n: u32) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, &n.to_be_bytes());
-    data_encoding::BASE32_NOPAD
-        .encode(digest.as_ref())
-        .to_ascii_lowercase()
+    docket_record::entry::base32(digest.as_ref())
 }
 
 pub fn denial(n: u32, public: &Value, personal: &Value) -> (Value, Value) {

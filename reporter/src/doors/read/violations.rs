@@ -9,6 +9,7 @@ use crate::reports::{Kept, Key, Violation};
 use docket_ledger::entry::Class;
 use docket_ledger::query::{Filter, Page, Reader, Row};
 use docket_ledger::store::StoreError;
+use docket_record::entry::base32;
 use docket_record::krate;
 use docket_record::policies::Policy;
 use docket_record::report::{Judged, ReportResult};
@@ -427,6 +428,5 @@ fn id(violation: &Violation) -> (String, u64) {
     let hash = digest(&SHA256, parts.join("\0").as_bytes());
     let mut tie = [0; 8];
     tie.copy_from_slice(&hash.as_ref()[..8]);
-    let id = data_encoding::BASE32_NOPAD.encode(hash.as_ref());
-    (id.to_ascii_lowercase(), u64::from_be_bytes(tie))
+    (base32(hash.as_ref()), u64::from_be_bytes(tie))
 }

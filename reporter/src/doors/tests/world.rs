@@ -318,9 +318,7 @@ fn merge(into: &mut Value, from: &Value) {
 /// 52 characters of base32, different from the first on.
 pub fn id(n: u32) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, &n.to_be_bytes());
-    data_encoding::BASE32_NOPAD
-        .encode(digest.as_ref())
-        .to_ascii_lowercase()
+    docket_record::entry::base32(digest.as_ref())
 }
 
 /// A gap entry that names a write in each of two namespaces, one of none, and its
