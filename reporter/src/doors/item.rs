@@ -11,8 +11,8 @@ use docket_model::{
 use docket_record::denial::{
     Attribution, Excepted, Grade, Personal, Public, TestimonyState, Verdict,
 };
+use docket_record::entry::amendment::{self, AmendmentKind};
 use jiff::Timestamp;
-use serde::Deserialize;
 
 /// What a reader gets for one entry: one bad entry does not hide the others of its page.
 ///
@@ -93,19 +93,6 @@ pub(super) fn violation(item: DenialItem, count: u64, first: i64) -> Violation {
     }
 }
 
-/// What an amendment may say beside what readers are shown of it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Later {
-    kind: String,
-    /// Of `evidence`: the exception that a report names.
-    exception: Option<Excepted>,
-    /// Of `law-in-doubt`: the policy, the versions that may have been in force, and why.
-    policy: String,
-    laws: Vec<String>,
-    detail: String,
-}
-
 fn read(entry: &Entry) -> serde_json::Result<Denial> {
     let row = &entry.row;
     let public: Public = serde_json::from_slice(&row.public)?;
@@ -118,13 +105,13 @@ fn read(entry: &Entry) -> serde_json::Result<Denial> {
     denial.outcome = outcome.and_then(|outcome| outcome::after(outcome, row.time));
     denial.amendments = entry.amendments.iter().map(amendment).collect();
     for row in &entry.amendments {
-        let later: Later = serde_json::from_slice(&row.public).unwrap_or_default();
+        let later = amendment::Public::read(&row.public);
         if let Some(named) = &later.exception {
             raise(&mut denial.exceptions, named);
         }
-        match later.kind.as_str() {
-            "law-in-doubt" => doubt(&mut denial, &later),
-            "disputed" => denial.testimony = TestimonyState::Disputed,
+        match later.kind.known() {
+            Some(AmendmentKind::LawInDoubt) => doubt(&mut denial, &later),
+            Some(AmendmentKind::Disputed) => denial.testimony = TestimonyState::Disputed,
             _ => {}
         }
     }
@@ -140,7 +127,7 @@ fn amendment(row: &Row) -> Amendment {
 }
 
 /// A policy was found to have changed at that time, after the record was written.
-fn doubt(denial: &mut Denial, doubt: &Later) {
+fn doubt(denial: &mut Denial, doubt: &amendment::Public) {
     let all = denial
         .attributions
         .iter_mut()

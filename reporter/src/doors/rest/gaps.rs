@@ -3,7 +3,7 @@
 use super::{Answer, next, unread};
 use crate::doors::State;
 use crate::doors::ask::{Ask, Verb};
-use crate::doors::item::time;
+use crate::doors::item::{given, time};
 use crate::doors::json::Json;
 use crate::doors::params::Params;
 use crate::doors::read::Scope;
@@ -11,10 +11,10 @@ use axum::extract::State as Shared;
 use axum::response::IntoResponse;
 use docket_ledger::query::Row;
 use docket_model::{Gap, Hidden, MissingWrite, Page};
+use docket_record::entry::gap::Personal;
 use docket_record::gap::hides;
 use http::{HeaderMap, Uri};
 use jiff::Timestamp;
-use serde::Deserialize;
 
 pub(super) async fn gaps(state: Shared<State>, uri: Uri, headers: HeaderMap) -> Answer {
     let caller = state.inner.gate.caller(&headers).await?;
@@ -69,21 +69,6 @@ fn gap_item(row: &Row, scope: &Scope) -> Gap {
     }
 }
 
-/// Who wrote the missing writes: the personal part of a gap.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Personal {
-    writes: Vec<WhoWrote>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WhoWrote {
-    number: Option<u64>,
-    name: Option<String>,
-    user: Option<String>,
-}
-
 /// The missing writes of namespaces that the caller reads, with who wrote what. Those of no
 /// namespace, and all of their numbers, are for who reads everything.
 fn writes(stored: Vec<MissingWrite>, personal: Option<&[u8]>, scope: &Scope) -> Vec<MissingWrite> {
@@ -102,8 +87,8 @@ fn writes(stored: Vec<MissingWrite>, personal: Option<&[u8]>, scope: &Scope) -> 
             let who = who.find(|who| who.number == write.number);
             MissingWrite {
                 number: write.number.filter(|_| scope.is_all()),
-                name: who.and_then(|who| who.name.clone()),
-                user: who.and_then(|who| who.user.clone()),
+                name: who.and_then(|who| given(who.name.clone())),
+                user: who.and_then(|who| given(who.user.clone())),
                 ..write
             }
         })
