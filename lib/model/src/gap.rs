@@ -60,9 +60,13 @@ pub struct Gap {
 #[schemars(inline)]
 pub struct GapProcess {
     /// Its instance, such as a pod's name.
-    pub instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub instance: Option<String>,
     /// When it started, in milliseconds since 1970.
-    pub started: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    pub started: Option<i64>,
 }
 
 /// Something that may be missing in a gap.
